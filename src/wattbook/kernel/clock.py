@@ -1,0 +1,56 @@
+"""Time as an argument: a room is given a clock and never asks the machine itself."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from wattbook.kernel.errors import InvalidInput
+
+Clock = Callable[[], datetime]
+"""Answers the present moment, aware and in UTC."""
+
+
+def system_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+class ManualClock:
+    """A clock that stands until it is moved: for tests and for simulations faster than life."""
+
+    def __init__(self, start: datetime) -> None:
+        self.now = utc(start)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, step: timedelta) -> datetime:
+        self.now += step
+        return self.now
+
+
+def utc(moment: datetime) -> datetime:
+    """The same moment in UTC.
+
+    Raises:
+        InvalidInput: the moment has no time zone, so it names no moment.
+    """
+    if moment.tzinfo is None:
+        raise InvalidInput(f"a time without a zone: {moment.isoformat()}")
+    return moment.astimezone(UTC)
+
+
+def parse_rfc3339(text: str) -> datetime:
+    """A moment in UTC; a text without offset is read as UTC, as OCPP and OCPI both say.
+
+    Raises:
+        InvalidInput: not a date and time of RFC 3339.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(f"not a time of RFC 3339: {text!r}") from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def format_rfc3339(moment: datetime) -> str:
+    """UTC with `Z`; fractions only when there are any."""
+    return utc(moment).isoformat().replace("+00:00", "Z")
