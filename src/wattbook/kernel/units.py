@@ -174,7 +174,9 @@ class Money:
 
     def __str__(self) -> str:
         shown = div_half_up(self.amount, self.currency.coin)
-        return f"{_unscaled(shown, self.currency.display_digits):,.{self.currency.display_digits}f} {self.currency.code}"
+        return (
+            f"{_unscaled(shown, self.currency.display_digits):,.{self.currency.display_digits}f} {self.currency.code}"
+        )
 
     def _same(self, other: Self) -> int:
         if other.currency != self.currency:

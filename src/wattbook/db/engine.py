@@ -1,0 +1,62 @@
+"""A database: where it is, and transactions on it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import URL, make_url, text
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from wattbook.kernel.errors import InvalidInput
+
+POOL_SIZE = 8
+POOL_OVERFLOW = 16
+
+
+class Database:
+    """A pool of connections to one PostgreSQL database, all of them in UTC."""
+
+    def __init__(self, url: str) -> None:
+        self.url = driver_url(url)
+        self._engine = create_async_engine(
+            self.url,
+            pool_size=POOL_SIZE,
+            max_overflow=POOL_OVERFLOW,
+            pool_pre_ping=False,
+            connect_args={"options": "-c timezone=UTC"},
+        )
+
+    @property
+    def conninfo(self) -> str:
+        """The same place in the words of libpq, for a library that connects by itself."""
+        return self.url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Commits when the block ends well, rolls back when it raises."""
+        async with self._engine.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """Reads one consistent moment across several statements; writes nothing."""
+        async with self._engine.connect() as connection, connection.begin():
+            await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+            yield connection
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+def driver_url(url: str) -> URL:
+    """The URL of any PostgreSQL, told to use our driver.
+
+    Raises:
+        InvalidInput: not the URL of a PostgreSQL database.
+    """
+    try:
+        parsed = make_url(url)
+    except ValueError:
+        parsed = None
+    if parsed is None or parsed.get_backend_name() not in ("postgresql", "postgres"):
+        raise InvalidInput("WATTBOOK_DATABASE_URL must look like postgresql://user:password@host:5432/name")
+    return parsed.set(drivername="postgresql+psycopg")

@@ -1,0 +1,154 @@
+"""Group commit: many writers share one transaction, and each is answered only after it committed.
+
+Batches form by themselves. While one batch is being committed, whatever arrives gathers; when the commit is done, all of
+it becomes the next batch. One item alone is committed at once, so a quiet system answers fast; a busy one makes big
+batches, so it keeps up. Nothing waits for a timer.
+
+The handler receives a whole batch and uses a fixed number of set-based statements. When it raises, the batch is rolled
+back to a savepoint and tried again in halves until the item at fault is alone: only its sender is told. When the server
+chose the transaction as victim of a deadlock, the batch is tried again as a whole; when the connection broke, nobody can
+know whether the commit happened, so every sender is told `Unavailable` and repeats under the same business key.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wattbook.db.engine import Database
+from wattbook.kernel.errors import LimitExceeded, Unavailable, WattbookError
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+Handle = Callable[[AsyncConnection, Sequence[Item]], Awaitable[Sequence[Answer | WattbookError]]]
+"""Writes a batch and gives one answer an item, in order; an item's own refusal is a value in its place."""
+
+QUEUE_MAX = 50_000
+BATCH_MAX = 4_000
+VICTIM_RETRIES_MAX = 5
+VICTIM_STATES = ("40001", "40P01")  # serialization failure, deadlock detected
+
+log = structlog.get_logger(__name__)
+
+
+class GroupCommit(Generic[Item, Answer]):
+    """One committer over one handler. `start` it, `submit` items from anywhere in the loop, `stop` it.
+
+    Raises from `submit`:
+        LimitExceeded: the queue is full; nothing was taken.
+        Unavailable: the outcome is unknown (connection lost) or the committer has stopped.
+        WattbookError: what the handler said of this item.
+        Exception: what the handler raised with this item alone.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        handle: Handle[Item, Answer],
+        *,
+        queue_max: int = QUEUE_MAX,
+        batch_max: int = BATCH_MAX,
+    ) -> None:
+        self._database = database
+        self._handle = handle
+        self._queue_max = queue_max
+        self._batch_max = batch_max
+        self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
+        self._arrived = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+        self.batches = 0
+        self.items = 0
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="group-commit")
+
+    async def stop(self) -> None:
+        """Commit what was taken, then end."""
+        self._stopping = True
+        self._arrived.set()
+        if self._task is not None:
+            await self._task
+
+    async def submit(self, item: Item) -> Answer:
+        """Wait until the item is committed and answer what the handler said."""
+        return await self.enqueue(item)
+
+    def enqueue(self, item: Item) -> "asyncio.Future[Answer]":
+        """Take the item now; the future is done after the commit."""
+        if self._stopping or self._task is None or self._task.done():
+            raise Unavailable("the database writer is not running")
+        if len(self._waiting) >= self._queue_max:
+            raise LimitExceeded(f"{self._queue_max} messages already wait for the database; try again later")
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        self._arrived.set()
+        return future
+
+    async def _run(self) -> None:
+        while True:
+            if not self._waiting:
+                if self._stopping:
+                    return
+                self._arrived.clear()
+                await self._arrived.wait()
+                continue
+            size = min(len(self._waiting), self._batch_max)
+            batch = [self._waiting.popleft() for _ in range(size)]
+            outcomes = await self._commit([item for item, _ in batch])
+            self.batches += 1
+            self.items += size
+            for (_, future), outcome in zip(batch, outcomes, strict=True):
+                if future.done():  # the sender went away; what it sent is committed all the same
+                    continue
+                if isinstance(outcome, BaseException):
+                    future.set_exception(outcome)
+                else:
+                    future.set_result(outcome)
+
+    async def _commit(self, items: list[Item]) -> Sequence[Answer | Exception]:
+        for attempt in range(1, VICTIM_RETRIES_MAX + 1):
+            try:
+                async with self._database.transaction() as connection:
+                    return await self._isolate(connection, items)
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) in VICTIM_STATES and attempt < VICTIM_RETRIES_MAX:
+                    continue
+                log.warning("batch-lost", items=len(items), error=str(error.orig))
+                return [Unavailable("the database did not confirm; send it again")] * len(items)
+            except OSError as error:
+                log.warning("batch-lost", items=len(items), error=str(error))
+                return [Unavailable("the database does not answer; send it again")] * len(items)
+        raise AssertionError("every attempt returns or continues")
+
+    async def _isolate(self, connection: AsyncConnection, items: list[Item]) -> Sequence[Answer | Exception]:
+        try:
+            async with connection.begin_nested():
+                answers = await self._handle(connection, items)
+                assert len(answers) == len(items), "a handler answers each item once"
+                return answers
+        except Exception as error:
+            if _spoils_transaction(error):
+                raise
+            if len(items) == 1:
+                if not isinstance(error, WattbookError):
+                    log.error("poison-item", exc_info=error)
+                return [error]
+        middle = len(items) // 2
+        return [*await self._isolate(connection, items[:middle]), *await self._isolate(connection, items[middle:])]
+
+
+def _spoils_transaction(error: Exception) -> bool:
+    """No savepoint helps: the connection is gone or the server chose the whole transaction as victim."""
+    if isinstance(error, OSError):
+        return True
+    return isinstance(error, DBAPIError) and (
+        error.connection_invalidated
+        or getattr(error.orig, "sqlstate", None) in VICTIM_STATES
+        or getattr(error.orig, "sqlstate", None) is None
+    )
