@@ -9,6 +9,7 @@ An amount fits a signed 64-bit integer: up to 9.2 billion GWh, or 9.2 trillion e
 
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from typing import Self
 
 from wattbook.kernel.errors import InvalidInput
@@ -141,11 +142,12 @@ class Money:
         return cls(_scaled(value, currency.stored_digits, f"amount in {code}"), currency)
 
     @classmethod
-    def half_up(cls, value: Decimal, code: str) -> Self:
+    def half_up(cls, value: Decimal | Fraction, code: str) -> Self:
         """The nearest stored unit, ties away from zero: the named step by which a computed price enters the book."""
         currency = Currency.of(code)
-        numerator, denominator = (value * 10**currency.stored_digits).as_integer_ratio()
-        return cls(_checked(div_half_up(numerator, denominator), f"amount in {code}"), currency)
+        numerator, denominator = value.as_integer_ratio()
+        amount = div_half_up(numerator * 10**currency.stored_digits, denominator)
+        return cls(_checked(amount, f"amount in {code}"), currency)
 
     @property
     def value(self) -> Decimal:
