@@ -166,10 +166,18 @@ def test_a_price_of_one_watt_hour_does_not_vanish() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "amount"), [("0.0000005", 1), ("-0.0000005", -1), ("0.00000049", 0), ("12.345", 12_345_000)]
+    ("value", "amount"),
+    [
+        (Decimal("0.0000005"), 1),
+        (Decimal("-0.0000005"), -1),
+        (Decimal("0.000000" + "4" + "9" * 40), 0),  # more digits than a decimal context holds
+        (Decimal("12.345"), 12_345_000),
+        (Fraction(1, 3), 333_333),
+        (Fraction(-2, 3), -666_667),
+    ],
 )
-def test_a_computed_price_enters_the_book_at_the_nearest_stored_unit(value: str, amount: int) -> None:
-    assert Money.half_up(Decimal(value), "EUR").amount == amount
+def test_a_computed_price_enters_the_book_at_the_nearest_stored_unit(value: Decimal | Fraction, amount: int) -> None:
+    assert Money.half_up(value, "EUR").amount == amount
 
 
 @pytest.mark.parametrize(
