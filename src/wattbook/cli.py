@@ -4,7 +4,6 @@ import json
 from dataclasses import asdict
 from typing import Annotated, Any
 
-import click
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -22,7 +21,7 @@ from wattbook.tariffs.period import BillingPeriod
 class PlainErrors(TyperGroup):
     """Tells an error that wattbook raised on purpose in one line on stderr, with exit code 2."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except WattbookError as error:
