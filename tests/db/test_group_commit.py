@@ -1,7 +1,7 @@
 """The group commit answers after the commit, batches by itself, and lets one bad item fail alone."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 from sqlalchemy import text
@@ -13,10 +13,10 @@ from wattbook.kernel.errors import LimitExceeded, Refused, Unavailable, Wattbook
 
 
 @pytest.fixture
-async def numbers(database: Database) -> AsyncIterator[Database]:
+async def numbers(database: Database) -> Database:
     async with database.transaction() as connection:
         await connection.execute(text("CREATE TABLE numbers (n integer PRIMARY KEY, CHECK (n <> 13))"))
-    yield database
+    return database
 
 
 async def insert(connection: AsyncConnection, batch: Sequence[int]) -> Sequence[int | WattbookError]:

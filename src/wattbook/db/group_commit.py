@@ -1,13 +1,13 @@
 """Group commit: many writers share one transaction, and each is answered only after it committed.
 
-Batches form by themselves. While one batch is being committed, whatever arrives gathers; when the commit is done, all of
-it becomes the next batch. One item alone is committed at once, so a quiet system answers fast; a busy one makes big
+Batches form by themselves. While one batch is being committed, whatever arrives gathers; when the commit is done, all
+of it becomes the next batch. One item alone is committed at once, so a quiet system answers fast; a busy one makes big
 batches, so it keeps up. Nothing waits for a timer.
 
 The handler receives a whole batch and uses a fixed number of set-based statements. When it raises, the batch is rolled
 back to a savepoint and tried again in halves until the item at fault is alone: only its sender is told. When the server
-chose the transaction as victim of a deadlock, the batch is tried again as a whole; when the connection broke, nobody can
-know whether the commit happened, so every sender is told `Unavailable` and repeats under the same business key.
+chose the transaction as victim of a deadlock, the batch is tried again as a whole; when the connection broke, nobody
+can know whether the commit happened, so every sender is told `Unavailable` and repeats under the same business key.
 """
 
 import asyncio

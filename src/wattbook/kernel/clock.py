@@ -1,5 +1,6 @@
 """Time as an argument: a room is given a clock and never asks the machine itself."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -7,6 +8,11 @@ from wattbook.kernel.errors import InvalidInput
 
 Clock = Callable[[], datetime]
 """Answers the present moment, aware and in UTC."""
+
+# RFC 3339, 5.6, with the offset optional; `datetime.fromisoformat` alone also takes dates, weeks and basic forms.
+_RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})?"
+)
 
 
 def system_clock() -> datetime:
@@ -45,10 +51,12 @@ def parse_rfc3339(text: str) -> datetime:
         InvalidInput: not a date and time of RFC 3339.
     """
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput(f"not a time of RFC 3339: {text!r}") from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        if not _RFC3339.fullmatch(text):
+            raise ValueError
+        moment = datetime.fromisoformat(text.upper())
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidInput(f"not a time of RFC 3339: {text[:64]!r}") from None
 
 
 def format_rfc3339(moment: datetime) -> str:

@@ -145,6 +145,8 @@ class Money:
     def half_up(cls, value: Decimal | Fraction, code: str) -> Self:
         """The nearest stored unit, ties away from zero: the named step by which a computed price enters the book."""
         currency = Currency.of(code)
+        if isinstance(value, Decimal) and not value.is_finite():
+            raise InvalidInput(f"amount in {code} is not a number: {value}")
         numerator, denominator = value.as_integer_ratio()
         amount = div_half_up(numerator * 10**currency.stored_digits, denominator)
         return cls(_checked(amount, f"amount in {code}"), currency)
@@ -191,7 +193,8 @@ def _scaled(value: Decimal | int | str, digits: int, what: str) -> int:
         number = Decimal(value)
     except ArithmeticError:
         raise InvalidInput(f"{what} is not a number: {value!r}") from None
-    if not number.is_finite() or number.adjusted() > 30:
+    # A huge exponent of either sign would make an integer of as many digits below.
+    if not number.is_finite() or number.adjusted() > 30 or int(number.as_tuple().exponent) < -1_000:
         raise InvalidInput(f"{what} is out of range: {value!r}")
     numerator, denominator = number.as_integer_ratio()
     amount, rest = divmod(numerator * 10**digits, denominator)

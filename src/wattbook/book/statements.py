@@ -1,0 +1,90 @@
+"""Balances and statements: what an account holds, and how it came to it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wattbook.book import store
+from wattbook.book.accounts import PURPOSES, Account, Balance
+from wattbook.kernel.clock import utc
+
+LINES_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class StatementLine:
+    """One posted transfer, seen from the account: `amount` is positive when its balance grew."""
+
+    booked_at: datetime
+    event_at: datetime
+    fact: str
+    counterpart: Account
+    amount: int
+    balance: int
+    memo: str
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """Opening balance, what was booked in [start, end), closing balance; all on the account's own side."""
+
+    account: Account
+    start: datetime
+    end: datetime
+    opening: int
+    lines: tuple[StatementLine, ...]
+    closing: int
+
+
+async def set_floor(connection: AsyncConnection, account: Account, floor: int | None) -> None:
+    """How low the account may go from now on: below zero is a credit line, None is no limit."""
+    await store.set_floor(connection, account, floor)
+
+
+async def balances(connection: AsyncConnection, accounts: Sequence[Account]) -> dict[Account, Balance]:
+    """The four numbers of each account; zeros for one that nothing was posted to."""
+    found = await store.balances(connection, accounts)
+    return {account: Balance(account, *found.get(account, (0, 0, 0, 0))) for account in accounts}
+
+
+async def statement(connection: AsyncConnection, account: Account, start: datetime, end: datetime) -> Statement:
+    """The account's posted movements by booking time, oldest first; at most 10,000 lines."""
+    start, end = utc(start), utc(end)
+    sign = 1 if PURPOSES[account.purpose].side == "debit" else -1
+    found = await connection.execute(
+        text("""
+            WITH own AS (
+                SELECT id FROM book.accounts
+                WHERE (owner, purpose, commodity) = (:owner, :purpose, :commodity)
+            ), movement AS (
+                SELECT debit_version AS version, booked_at, event_at, fact, credit_account AS other, amount,
+                       debit_balance AS balance, memo
+                FROM book.transfers WHERE debit_account = (SELECT id FROM own) AND kind IN (0, 2) AND booked_at < :end
+                UNION ALL
+                SELECT credit_version, booked_at, event_at, fact, debit_account, -amount, credit_balance, memo
+                FROM book.transfers WHERE credit_account = (SELECT id FROM own) AND kind IN (0, 2) AND booked_at < :end
+            )
+            SELECT booked_at, event_at, fact, owner, purpose, commodity, amount, balance, memo
+            FROM movement JOIN book.accounts AS account ON account.id = movement.other
+            WHERE booked_at >= :start
+               OR movement.version = (SELECT max(version) FROM movement WHERE booked_at < :start)
+            ORDER BY movement.version LIMIT :limit
+        """),
+        account._asdict() | {"start": start, "end": end, "limit": LINES_MAX + 1},
+    )
+    opening = 0
+    lines: list[StatementLine] = []
+    for row in found:
+        if row.booked_at < start:
+            opening = sign * row.balance
+            continue
+        counterpart = Account(row.owner, row.purpose, row.commodity)
+        lines.append(
+            StatementLine(
+                row.booked_at, row.event_at, row.fact, counterpart, sign * row.amount, sign * row.balance, row.memo
+            )
+        )
+    return Statement(account, start, end, opening, tuple(lines), lines[-1].balance if lines else opening)

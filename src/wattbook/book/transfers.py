@@ -1,0 +1,128 @@
+"""What can be posted: transfers, holds, and what becomes of a hold. All of them immutable, each named by its fact."""
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID, uuid5
+
+from msgspec import Struct
+
+from wattbook.book.accounts import ENERGY, PURPOSES, Account
+from wattbook.book.routes import ALLOWED
+from wattbook.kernel.errors import InvalidInput, Refused
+from wattbook.kernel.units import AMOUNT_MAX, CURRENCY_DIGITS
+
+FACTS: Final = UUID("6f1a8f52-6f0e-5f5b-9d55-77617474626b")
+"""The namespace in which a fact becomes an id."""
+
+FACT_LENGTH_MAX: Final = 200
+OWNER_LENGTH_MAX: Final = 128
+MEMO_LENGTH_MAX: Final = 500
+GROUP_MAX: Final = 64
+
+
+def fact_id(fact: str) -> UUID:
+    """The id of a fact: the same words, the same id, on any machine."""
+    return uuid5(FACTS, fact)
+
+
+class Span(Struct, frozen=True, gc=False):
+    """The stretch of a meter's time that a metered amount covers, [start, end)."""
+
+    start: datetime
+    end: datetime
+
+
+class Transfer(Struct, frozen=True, kw_only=True):
+    """`amount` moves from `credit` to `debit`, now and for good.
+
+    Attributes:
+        fact: names the business fact, such as `cdr:KR*WTB*8812:energy`; at most 200 printable characters.
+        amount: units of the commodity, positive.
+        event_at: when it happened, which may be long before it is booked.
+        span: for energy into or out of a meter: the stretch of metered time, which no other transfer may cover again.
+        memo: why, for a person who reads a statement.
+    """
+
+    fact: str
+    debit: Account
+    credit: Account
+    amount: int
+    event_at: datetime
+    span: Span | None = None
+    memo: str = ""
+
+
+class Hold(Struct, frozen=True, kw_only=True):
+    """`amount` is set aside on both accounts until it is captured, voided, or `expires_at` has passed."""
+
+    fact: str
+    debit: Account
+    credit: Account
+    amount: int
+    event_at: datetime
+    expires_at: datetime
+    memo: str = ""
+
+
+class Capture(Struct, frozen=True, kw_only=True):
+    """`amount` of a hold, at most all of it, moves for good; the rest is free again."""
+
+    fact: str
+    hold: str
+    amount: int
+    event_at: datetime
+    memo: str = ""
+
+
+class Void(Struct, frozen=True, kw_only=True):
+    """A hold ends and nothing moves."""
+
+    fact: str
+    hold: str
+    event_at: datetime
+    memo: str = ""
+
+
+Entry = Transfer | Hold | Capture | Void
+
+
+def validate(entry: Entry) -> None:
+    """What can be said of an entry by itself.
+
+    Raises:
+        InvalidInput: amount, commodity, owner or fact out of form.
+        Refused: no route between the two purposes.
+    """
+    if not 0 < len(entry.fact) <= FACT_LENGTH_MAX or not entry.fact.isprintable():
+        raise InvalidInput(f"a fact is 1 to {FACT_LENGTH_MAX} printable characters: {entry.fact[:40]!r}")
+    if len(entry.memo) > MEMO_LENGTH_MAX:
+        raise InvalidInput(f"{entry.fact}: a memo is at most {MEMO_LENGTH_MAX} characters")
+    if entry.event_at.tzinfo is None:
+        raise InvalidInput(f"{entry.fact}: the event time has no zone")
+    if isinstance(entry, Void):
+        return
+    if not 0 < entry.amount <= AMOUNT_MAX:
+        raise InvalidInput(f"{entry.fact}: an amount is a positive 64-bit integer, not {entry.amount}")
+    if isinstance(entry, Capture):
+        return
+    if isinstance(entry, Transfer) and entry.span is not None and not entry.span.start <= entry.span.end:
+        raise InvalidInput(f"{entry.fact}: the span ends before it starts")
+    debit, credit = entry.debit, entry.credit
+    if debit.commodity != credit.commodity:
+        raise InvalidInput(f"{entry.fact}: {credit.commodity} cannot become {debit.commodity}")
+    for account in (debit, credit):
+        purpose = PURPOSES.get(account.purpose)
+        if purpose is None:
+            raise InvalidInput(f"{entry.fact}: no account is for {account.purpose!r}")
+        if (purpose.kind == "energy") != (account.commodity == ENERGY):
+            raise InvalidInput(f"{entry.fact}: {account.purpose} does not count {account.commodity}")
+        if not 0 < len(account.owner) <= OWNER_LENGTH_MAX or not account.owner.isprintable():
+            raise InvalidInput(f"{entry.fact}: an owner is 1 to {OWNER_LENGTH_MAX} printable characters")
+    if debit.commodity != ENERGY and debit.commodity not in CURRENCY_DIGITS:
+        raise InvalidInput(f"{entry.fact}: unknown commodity {debit.commodity!r}")
+    if debit == credit:
+        raise InvalidInput(f"{entry.fact}: an account cannot give to itself")
+    if (credit.purpose, debit.purpose) not in ALLOWED:
+        raise Refused(
+            f"{entry.fact}: no route leads from {credit.purpose} to {debit.purpose}", reason="no-route", fact=entry.fact
+        )
