@@ -1,0 +1,136 @@
+"""What a station last said of itself: when it was seen, what it is, how it and its connectors do."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wattbook.kernel.clock import utc
+from wattbook.registry import checks, store, tables
+from wattbook.registry.sites import Site
+from wattbook.registry.stations import Acceptance, Station
+
+OUT_OF_SERVICE = frozenset({"Faulted", "Unavailable"})
+"""Statuses of OCPP, spelled alike in 1.6 and 2.x, in which nothing may start."""
+
+PAGE_SIZE_MAX = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """What a station says of itself when it starts."""
+
+    station: str
+    vendor: str
+    model: str
+    serial: str | None
+    firmware: str | None
+    booted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a station, an EVSE or a connector does.
+
+    Attributes:
+        evse_no: number of the EVSE (OCPP 1.6: connectorId); 0 for the station itself.
+        connector_no: number within the EVSE; 0 for the whole EVSE, and always in OCPP 1.6.
+        status: in the words of the station's protocol.
+        at: when it began. The newest one stays, so a caller bounds a station's clock that runs ahead.
+    """
+
+    station: str
+    evse_no: int
+    connector_no: int
+    status: str
+    error_code: str | None
+    at: datetime
+
+    @property
+    def out_of_service(self) -> bool:
+        return self.status in OUT_OF_SERVICE
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """What is known from a station's own words; all but the last is None until its first boot."""
+
+    station: str
+    vendor: str | None
+    model: str | None
+    serial: str | None
+    firmware: str | None
+    booted_at: datetime | None
+    last_seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StationOverview:
+    """A line of the list of stations."""
+
+    station: Station
+    site: Site
+    presence: Presence | None
+    statuses: tuple[Status, ...]
+
+
+async def record_boots(connection: AsyncConnection, boots: Sequence[Boot]) -> list[Acceptance | None]:
+    """Keep each station's newest boot.
+
+    Returns:
+        for each, whether the station may work; None if it is not registered, and then nothing is kept.
+    """
+    if not boots:
+        return []
+    rows = [asdict(boot) | {"booted_at": utc(boot.booted_at), "last_seen_at": utc(boot.booted_at)} for boot in boots]
+    answers = await store.record_boots(connection, rows)
+    return [None if answer is None else Acceptance(answer) for answer in answers]
+
+
+async def record_statuses(connection: AsyncConnection, statuses: Sequence[Status]) -> list[bool]:
+    """Keep each status that is not older than the one known; of two of the same time the later arrival.
+
+    Returns:
+        for each, whether it is the one kept; False also if the station is not registered.
+    """
+    if not statuses:
+        return []
+    return await store.record_statuses(connection, [asdict(status) | {"at": utc(status.at)} for status in statuses])
+
+
+async def touch(connection: AsyncConnection, seen: Sequence[tuple[str, datetime]]) -> None:
+    """Note that these stations were heard of at these times; one that is not registered is passed over."""
+    if seen:
+        await store.touch(connection, [(station, utc(at)) for station, at in seen])
+
+
+async def list_stations(
+    connection: AsyncConnection, *, after: str = "", limit: int = PAGE_SIZE_MAX
+) -> list[StationOverview]:
+    """Stations in the order of their ids, from the first one after `after`.
+
+    Raises:
+        InvalidInput: a page of less than one station or more than 1000.
+    """
+    rows = await store.station_page(connection, after, checks.whole(limit, "stations on a page", 1, PAGE_SIZE_MAX))
+    return [msgspec.json.decode(row, type=StationOverview) for row in rows]
+
+
+async def counts(connection: AsyncConnection) -> dict[str, int]:
+    """How many there are of each: parties, sites, stations, evses, meters, units, customers, tokens, households."""
+    return await store.counts(
+        connection,
+        [
+            tables.parties,
+            tables.sites,
+            tables.stations,
+            tables.evses,
+            tables.meters,
+            tables.units,
+            tables.customers,
+            tables.tokens,
+            tables.households,
+        ],
+    )
