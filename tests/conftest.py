@@ -1,6 +1,7 @@
 """Real PostgreSQL for every test: one embedded server a worker, one fresh database a test."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from itertools import count
 
 import psycopg
@@ -28,8 +29,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]
 
 @pytest.fixture
 def database_url(server: EmbeddedServer) -> Iterator[str]:
-    """A database at the newest revision, empty, for one test; `make_database_url` for tests that need several."""
-    yield from _fresh(server)
+    with fresh_database(server) as url:
+        yield url
 
 
 @pytest.fixture
@@ -39,10 +40,12 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     await opened.close()
 
 
-def _fresh(server: EmbeddedServer) -> Iterator[str]:
+@contextmanager
+def fresh_database(server: EmbeddedServer) -> Iterator[str]:
+    """The URL of an empty database at the newest revision, gone when the block ends."""
     name = f"test_{next(_numbers)}"
     with psycopg.connect(server.url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE template_wattbook".encode())
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template_wattbook STRATEGY FILE_COPY".encode())
         yield _named(server.url, name)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 

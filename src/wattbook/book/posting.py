@@ -122,7 +122,13 @@ class _Batch:
         closed_through = await store.lock_closing(connection)
         keys |= await store.accounts_of_holds(connection, resolved)
         accounts = await store.lock_accounts(connection, keys)
-        holds = await store.load_holds(connection, resolved)
+        locked = {account.id for account in accounts.values()}
+        # A hold that another poster committed since its accounts were looked up is not ours to resolve yet.
+        holds = {
+            hold.id: hold
+            for hold in await store.load_holds(connection, resolved)
+            if hold.debit in locked and hold.credit in locked
+        }
         known = await store.load_transfers(connection, [fact_id(entry.fact) for entry in entries])
         return cls(booked_at, closed_through, accounts, holds, known)
 

@@ -186,10 +186,10 @@ def _columns(keys: Sequence[Account]) -> dict[str, list[Any]]:
     }
 
 
-async def load_holds(connection: AsyncConnection, holds: Sequence[UUID]) -> dict[UUID, HoldRow]:
-    """Holds whose accounts are locked, so their state cannot change."""
+async def load_holds(connection: AsyncConnection, holds: Sequence[UUID]) -> list[HoldRow]:
+    """Their state cannot change while the caller has their accounts locked."""
     if not holds:
-        return {}
+        return []
     found = await connection.execute(
         text("""
             SELECT id, debit_account, credit_account, amount, expires_at, state
@@ -197,7 +197,7 @@ async def load_holds(connection: AsyncConnection, holds: Sequence[UUID]) -> dict
         """),
         {"holds": holds},
     )
-    return {row[0]: HoldRow(*row) for row in found}
+    return [HoldRow(*row) for row in found]
 
 
 async def due_holds(connection: AsyncConnection, now: datetime, limit: int) -> list[str]:
