@@ -34,7 +34,7 @@ async def upsert(connection: AsyncConnection, table: Table, rows: Sequence[Row])
     latest = list({tuple(row[key] for key in keys): row for row in rows}.values())
     given = _encoded(latest)
     await _require_references(connection, table, given)
-    await _require_unique(connection, table, keys, latest, given)
+    await _require_unique(connection, table, keys, given)
     names = list(latest[0])
     changes = ", ".join(f"{name} = excluded.{name}" for name in names if name not in keys)
     # In the order of the keys, so that two batches lock in the same order.
@@ -55,10 +55,10 @@ async def find(
     (key,) = table.primary_key
     found = await connection.execute(
         text(f"""
-            SELECT to_jsonb(found)::text
-            FROM unnest(CAST(:keys AS text[])) WITH ORDINALITY AS asked(key, place)
+            SELECT to_jsonb(found.*)::text
+            FROM unnest(CAST(:keys AS text[])) WITH ORDINALITY AS asked(key, nth)
             LEFT JOIN {table.fullname} AS found ON found.{key.name} = asked.key
-            ORDER BY place
+            ORDER BY nth
         """),
         {"keys": list(keys)},
     )
@@ -124,9 +124,9 @@ async def end(connection: AsyncConnection, table: Table, subject: str, ends: Ask
                 UPDATE {table.fullname} AS known SET valid_to = asked.at FROM asked
                 WHERE known.{subject} = asked.subject AND known.valid_from < asked.at
                     AND (known.valid_to IS NULL OR asked.at < known.valid_to)
-                RETURNING asked.place
+                RETURNING asked.nth
             )
-            SELECT asked.place IN (SELECT place FROM ended) FROM asked ORDER BY asked.place
+            SELECT asked.nth IN (SELECT nth FROM ended) FROM asked ORDER BY asked.nth
         """),
         _asked(ends),
     )
@@ -146,7 +146,7 @@ async def networks_at(connection: AsyncConnection, asked: Asked) -> list[tuple[b
 async def places_at(connection: AsyncConnection, asked: Asked) -> list[tuple[bool, str]]:
     """For each meter: whether it is registered, and the different places it measures at the moment, as JSON."""
     places = f"""
-        SELECT coalesce(jsonb_agg(to_jsonb(place) - 'row'), '[]') FROM registry.meter_places AS place
+        SELECT coalesce(jsonb_agg(to_jsonb(place.*) - 'row'), '[]') FROM registry.meter_places AS place
         WHERE place.meter = asked.subject AND {_valid("place", "asked.at")}
     """
     return await _candidates(connection, tables.meters, places, asked)
@@ -159,14 +159,14 @@ async def household_meters(
     found = await connection.execute(
         text("""
             SELECT EXISTS (SELECT FROM registry.households WHERE id = asked.household), (
-                SELECT coalesce(jsonb_agg(to_jsonb(place) - 'row' ORDER BY valid_from, meter), '[]')::text
+                SELECT coalesce(jsonb_agg(to_jsonb(place.*) - 'row' ORDER BY valid_from, meter), '[]')::text
                 FROM registry.meter_places AS place
                 WHERE place.household = asked.household AND place.valid_from < asked.until
                     AND (place.valid_to IS NULL OR asked.since < place.valid_to)
             )
             FROM unnest(CAST(:households AS text[]), CAST(:since AS timestamptz[]), CAST(:until AS timestamptz[]))
-                WITH ORDINALITY AS asked(household, since, until, place)
-            ORDER BY asked.place
+                WITH ORDINALITY AS asked(household, since, until, nth)
+            ORDER BY asked.nth
         """),
         {
             "households": [household for household, _, _ in asked],
@@ -185,7 +185,7 @@ async def tokens_of_uids(connection: AsyncConnection, uids: Sequence[str]) -> li
     found = await connection.execute(
         text(f"""
             SELECT ({_tokens("asked.uid")})::text
-            FROM unnest(CAST(:uids AS text[])) WITH ORDINALITY AS asked(uid, place) ORDER BY asked.place
+            FROM unnest(CAST(:uids AS text[])) WITH ORDINALITY AS asked(uid, nth) ORDER BY asked.nth
         """),
         {"uids": list(uids)},
     )
@@ -203,28 +203,28 @@ async def clearance(
     found = await connection.execute(
         text(f"""
             SELECT jsonb_build_object(
-                'station', to_jsonb(station),
-                'site', to_jsonb(site),
-                'evse', to_jsonb(evse),
+                'station', to_jsonb(station.*),
+                'site', to_jsonb(site.*),
+                'evse', to_jsonb(evse.*),
                 'connectors', (
-                    SELECT coalesce(jsonb_agg(to_jsonb(connector) ORDER BY connector.number), '[]')
+                    SELECT coalesce(jsonb_agg(to_jsonb(connector.*) ORDER BY connector.number), '[]')
                     FROM registry.connectors AS connector WHERE connector.evse = evse.id
                 ),
                 'last_seen_at', presence.last_seen_at,
                 'statuses', (
-                    SELECT coalesce(jsonb_agg(to_jsonb(status) ORDER BY evse_no, connector_no), '[]')
+                    SELECT coalesce(jsonb_agg(to_jsonb(status.*) ORDER BY evse_no, connector_no), '[]')
                     FROM registry.statuses AS status
                     WHERE status.station = station.id AND status.evse_no IN (0, asked.evse_no)
                 ),
                 'tariff', (
-                    SELECT to_jsonb(tariff) FROM registry.station_tariffs AS tariff
+                    SELECT to_jsonb(tariff.*) FROM registry.station_tariffs AS tariff
                     WHERE tariff.party = site.operator AND tariff.id = evse.tariff AND tariff.valid_from <= asked.at
                     ORDER BY tariff.valid_from DESC LIMIT 1
                 ),
                 'meters', (
                     SELECT coalesce(jsonb_agg(
                         jsonb_build_object(
-                            'meter', to_jsonb(meter), 'networks', ({_networks("meter.number", "asked.at")})
+                            'meter', to_jsonb(meter.*), 'networks', ({_networks("meter.number", "asked.at")})
                         ) ORDER BY meter.number
                     ), '[]')
                     FROM registry.meters AS meter
@@ -236,12 +236,12 @@ async def clearance(
                 'tokens', ({_tokens("asked.uid", _supplies("token.unit", "asked.at"))})
             )::text
             FROM unnest(CAST(:stations AS text[]), CAST(:evse_nos AS int[]), CAST(:uids AS text[]),
-                        CAST(:moments AS timestamptz[])) WITH ORDINALITY AS asked(station, evse_no, uid, at, place)
+                        CAST(:moments AS timestamptz[])) WITH ORDINALITY AS asked(station, evse_no, uid, at, nth)
             LEFT JOIN registry.stations AS station ON station.id = asked.station
             LEFT JOIN registry.presence AS presence ON presence.station = station.id
             LEFT JOIN registry.sites AS site ON site.id = station.site
             LEFT JOIN registry.evses AS evse ON evse.station = station.id AND evse.number = asked.evse_no
-            ORDER BY asked.place
+            ORDER BY asked.nth
         """),
         {"stations": list(stations), "evse_nos": list(evse_nos), "uids": list(uids), "moments": list(moments)},
     )
@@ -268,9 +268,9 @@ async def record_boots(connection: AsyncConnection, rows: Sequence[Row]) -> list
                 WHERE known.booted_at IS NULL OR known.booted_at <= excluded.booted_at
             )
             SELECT station.acceptance
-            FROM unnest(CAST(:stations AS text[])) WITH ORDINALITY AS asked(station, place)
+            FROM unnest(CAST(:stations AS text[])) WITH ORDINALITY AS asked(station, nth)
             LEFT JOIN registry.stations AS station ON station.id = asked.station
-            ORDER BY asked.place
+            ORDER BY asked.nth
         """),
         {"given": _encoded(rows), "stations": [row["station"] for row in rows]},
     )
@@ -336,9 +336,9 @@ async def station_page(connection: AsyncConnection, after: str, limit: int) -> l
     found = await connection.execute(
         text("""
             SELECT jsonb_build_object(
-                'station', to_jsonb(station), 'site', to_jsonb(site), 'presence', to_jsonb(presence),
+                'station', to_jsonb(station.*), 'site', to_jsonb(site.*), 'presence', to_jsonb(presence.*),
                 'statuses', (
-                    SELECT coalesce(jsonb_agg(to_jsonb(status) ORDER BY evse_no, connector_no), '[]')
+                    SELECT coalesce(jsonb_agg(to_jsonb(status.*) ORDER BY evse_no, connector_no), '[]')
                     FROM registry.statuses AS status WHERE status.station = station.id
                 )
             )::text
@@ -352,11 +352,9 @@ async def station_page(connection: AsyncConnection, after: str, limit: int) -> l
     return list(found.scalars())
 
 
-# Parts of statements
+# Parts of statements. A whole record is written `record.*`, because `record` alone may also be somebody's column.
 
-_ASKED = (
-    "unnest(CAST(:subjects AS text[]), CAST(:moments AS timestamptz[])) WITH ORDINALITY AS asked(subject, at, place)"
-)
+_ASKED = "unnest(CAST(:subjects AS text[]), CAST(:moments AS timestamptz[])) WITH ORDINALITY AS asked(subject, at, nth)"
 
 
 def _asked(asked: Asked) -> dict[str, Any]:
@@ -387,7 +385,7 @@ def _supplies(unit: str, at: str) -> str:
 
 def _networks(meter: str, at: str) -> str:
     return f"""
-        SELECT coalesce(jsonb_agg(DISTINCT to_jsonb(operator)), '[]')
+        SELECT coalesce(jsonb_agg(DISTINCT to_jsonb(operator.*)), '[]')
         FROM registry.meter_networks AS network
         JOIN registry.network_operators AS operator ON operator.id = network.network_operator
         WHERE network.meter = {meter} AND {_valid("network", at)}
@@ -397,7 +395,8 @@ def _networks(meter: str, at: str) -> str:
 def _tokens(uid: str, supplies: str = "SELECT '[]'::jsonb") -> str:
     return f"""
         SELECT coalesce(jsonb_agg(jsonb_build_object(
-            'token', to_jsonb(token), 'customer', to_jsonb(customer), 'unit', to_jsonb(unit), 'supplies', ({supplies})
+            'token', to_jsonb(token.*), 'customer', to_jsonb(customer.*), 'unit', to_jsonb(unit.*),
+            'supplies', ({supplies})
         ) ORDER BY token.party, token.type), '[]')
         FROM registry.tokens AS token
         LEFT JOIN registry.customers AS customer ON customer.id = token.customer
@@ -413,7 +412,7 @@ async def _candidates(
     found = await connection.execute(
         text(f"""
             SELECT EXISTS (SELECT FROM {subjects.fullname} WHERE {key.name} = asked.subject), ({candidates})::text
-            FROM {_ASKED} ORDER BY asked.place
+            FROM {_ASKED} ORDER BY asked.nth
         """),
         _asked(asked),
     )
@@ -439,9 +438,7 @@ async def _require_references(connection: AsyncConnection, table: Table, given: 
         raise NotFound(f"{noun} {name!r} is not registered", **{missing[0]: name})
 
 
-async def _require_unique(
-    connection: AsyncConnection, table: Table, keys: Sequence[str], rows: Sequence[Row], given: str
-) -> None:
+async def _require_unique(connection: AsyncConnection, table: Table, keys: Sequence[str], given: str) -> None:
     for constraint in table.constraints:
         if not isinstance(constraint, UniqueConstraint):
             continue
@@ -478,10 +475,10 @@ async def _require_no_overlap(connection: AsyncConnection, table: Table, subject
                     UNION ALL
                     SELECT {names} FROM given
                 )
-                SELECT to_jsonb(given)::text, to_jsonb(known)::text
+                SELECT to_jsonb(given.*)::text, to_jsonb(known.*)::text
                 FROM given JOIN known ON known.{subject} = given.{subject}
                     AND tstzrange(known.valid_from, known.valid_to) && tstzrange(given.valid_from, given.valid_to)
-                    AND to_jsonb(known) <> to_jsonb(given)
+                    AND to_jsonb(known.*) <> to_jsonb(given.*)
                 LIMIT 1
             """),
             {"given": given},
