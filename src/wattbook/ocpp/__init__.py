@@ -1,0 +1,17 @@
+"""Stations: the OCPP protocol at both of its ends.
+
+Owns everything between a socket and a neutral message: the WebSocket, the RPC frames, the schema check, the dialects
+that turn a version's payload into the vocabulary of `messages` and back, the one outstanding CALL of each direction,
+and the register of live connections. The walk of a message is the same at the management system and at the station:
+
+    transport → frames.parse → schema check → dialect → inbox (the controllers) → dialect → schema check
+              → sending queue → transport
+
+Decides nothing about energy, money or tokens: that is what the inbox is for, a callable given from outside.
+
+Invariants: an answer leaves only after the inbox's awaitable is done, and the inbox is done only after its commit.
+Frames of one connection are handled in the order they came; a connection never has two CALLs of its own outstanding.
+The reader never waits for the inbox. What differs between versions is a row of data (`versions`, `errors`,
+`dialects`), not a branch. Of two sockets of one station the newest lives, and a late end of the older changes nothing.
+Energy is whole milliwatt-hours from the moment a payload is read.
+"""

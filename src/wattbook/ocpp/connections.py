@@ -1,0 +1,153 @@
+"""Live connections: one conversation with a station, and the register of which conversation is the present one.
+
+A station that lost its network comes back on a new socket long before the old one is known to be dead. So the newest
+wins at once: the older is closed, its CALLs fail, and when its socket ends at last, that end says nothing about the
+station any more. Each connection bears an epoch, and only the connection that is registered can leave the register.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import TypeVar, cast
+
+from wattbook.kernel.clock import Clock
+from wattbook.ocpp.dialects.exchange import Dialect
+from wattbook.ocpp.message_handler import Inbox, MessageHandler, OnLateAnswer, Quarantine
+from wattbook.ocpp.messages import Answer, End, Request
+from wattbook.ocpp.rpc import POLICY_VIOLATION, RPC_LIMITS, RpcConnection, RpcCounts, RpcLimits, Wire
+from wattbook.ocpp.versions import Version
+
+CALL_TIMEOUT_S = 30.0
+
+AnswerT = TypeVar("AnswerT", bound=Answer)
+
+
+def new_message_id() -> str:
+    return str(uuid.uuid4())
+
+
+@dataclass(frozen=True)
+class Entity:
+    """One end of OCPP: what all its connections share.
+
+    Attributes:
+        end: which of the two it is.
+        inbox: handles what the opposite ends ask.
+        quarantine: keeps what could not be accepted.
+        on_late_answer: told of answers nobody waits for any more.
+        clock: the time of day.
+        new_id: message ids of our CALLs, at most 36 characters.
+        limits: bounds of each connection.
+    """
+
+    end: End
+    inbox: Inbox
+    quarantine: Quarantine
+    on_late_answer: OnLateAnswer
+    clock: Clock
+    new_id: Callable[[], str] = new_message_id
+    limits: RpcLimits = RPC_LIMITS
+
+    @property
+    def opposite(self) -> End:
+        return End.MANAGEMENT if self.end is End.STATION else End.STATION
+
+
+class Connection:
+    """One conversation, from the handshake to the end of its socket, as either end sees it."""
+
+    __slots__ = ("_handler", "_on_lost", "epoch", "receive", "rpc", "set_writable", "station_id", "version")
+
+    def __init__(
+        self,
+        wire: Wire,
+        entity: Entity,
+        dialect: Dialect,
+        station_id: str,
+        epoch: int,
+        on_lost: Callable[["Connection", str], None],
+    ) -> None:
+        self.station_id = station_id
+        self.epoch = epoch
+        self.version: Version = dialect.version
+        self._on_lost = on_lost
+        self._handler = MessageHandler(
+            station_id,
+            epoch,
+            dialect,
+            entity.opposite,
+            inbox=entity.inbox,
+            quarantine=entity.quarantine,
+            on_late_answer=entity.on_late_answer,
+            clock=entity.clock,
+        )
+        self.rpc = RpcConnection(wire, dialect.version, self._handler, new_id=entity.new_id, limits=entity.limits)
+        self.receive = self.rpc.receive
+        self.set_writable = self.rpc.set_writable
+
+    @property
+    def counts(self) -> RpcCounts:
+        return self.rpc.counts
+
+    async def call(
+        self, request: Request[AnswerT], timeout_s: float = CALL_TIMEOUT_S, unique_id: str | None = None
+    ) -> AnswerT:
+        """Ask the opposite end.
+
+        Raises:
+            InvalidInput: this version has no such message, or its schema no place for such a value.
+            PeerRefused: the opposite end answered with an error.
+            CallTimedOut, ConnectionLost: no answer.
+            InvalidAnswer: an answer that does not fit its schema.
+            LimitExceeded: too many CALLs wait already.
+        """
+        translation, payload = self._handler.write_request(request)
+        answer = await self.rpc.call(translation.exchange.action, payload, timeout_s, unique_id)
+        return cast(AnswerT, self._handler.read_answer(translation, answer))
+
+    def close(self, code: int, reason: str) -> None:
+        self.rpc.close(code, reason)
+
+    def lost(self, reason: str) -> None:
+        """The socket has ended."""
+        self.rpc.lost(reason)
+        self._on_lost(self, self.rpc.closed_because or reason)
+
+
+class Connections:
+    """The present connection of each station of this process."""
+
+    def __init__(self, epochs: Iterator[int] | None = None) -> None:
+        self._present: dict[str, Connection] = {}
+        self._epochs = count(1) if epochs is None else epochs
+
+    def __len__(self) -> int:
+        return len(self._present)
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(list(self._present.values()))
+
+    def next_epoch(self) -> int:
+        return next(self._epochs)
+
+    def get(self, station_id: str) -> Connection | None:
+        """The present connection, if the station is connected here."""
+        return self._present.get(station_id)
+
+    def enter(self, connection: Connection) -> Connection | None:
+        """Make this the present connection; the one it replaces, if any, is closed and returned."""
+        replaced = self._present.get(connection.station_id)
+        assert replaced is None or replaced.epoch < connection.epoch, "epochs only grow"
+        self._present[connection.station_id] = connection
+        if replaced is not None:
+            replaced.close(POLICY_VIOLATION, "replaced by a newer connection of the same station")
+        return replaced
+
+    def leave(self, connection: Connection) -> bool:
+        """Whether the station is gone with this connection; not when a newer one has taken its place."""
+        present = self._present.get(connection.station_id)
+        if present is None or present.epoch != connection.epoch:
+            return False
+        del self._present[connection.station_id]
+        return True

@@ -1,0 +1,89 @@
+"""The management system's end: a listening port, and the register of the stations that came through it."""
+
+from collections.abc import Callable
+
+import structlog
+
+from wattbook.ocpp.connections import Connection, Connections, Entity
+from wattbook.ocpp.dialects import DIALECTS
+from wattbook.ocpp.messages import End
+from wattbook.ocpp.transport import SOCKET_LIMITS, Admission, Admit, Server, Socket, SocketLimits, listen
+
+log = structlog.get_logger(__name__)
+
+
+def _unheard(_: Connection) -> None:
+    pass
+
+
+class ManagementEnd:
+    """Accepts stations in every version spoken here.
+
+    Attributes:
+        connections: who is connected now; `connections.get(station_id).call(...)` reaches a station.
+
+    `on_open` hears of each new connection, `on_close` of each present connection that ended; neither may raise. A
+    connection that was replaced is not reported closed: its station is still there.
+    """
+
+    def __init__(
+        self,
+        entity: Entity,
+        admit: Admit,
+        *,
+        on_open: Callable[[Connection], None] = _unheard,
+        on_close: Callable[[Connection], None] = _unheard,
+        limits: SocketLimits = SOCKET_LIMITS,
+    ) -> None:
+        assert entity.end is End.MANAGEMENT, "this is the management system's end"
+        self._entity = entity
+        self._admit = admit
+        self._on_open = on_open
+        self._on_close = on_close
+        self._limits = limits
+        self._server: Server | None = None
+        self.connections = Connections()
+
+    @property
+    def port(self) -> int:
+        assert self._server is not None, "not listening"
+        return self._server.port
+
+    async def listen(self, host: str, port: int) -> None:
+        """Serve at `/ocpp/<station id>`; port 0 takes any free one.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        self._server = await listen(host, port, self._admit, tuple(DIALECTS), self._attach, limits=self._limits)
+
+    async def close(self) -> None:
+        """Close every connection and wait for their ends."""
+        if self._server is not None:
+            await self._server.close()
+
+    def _attach(self, socket: Socket, admission: Admission, subprotocol: str) -> Connection:
+        connection = Connection(
+            socket,
+            self._entity,
+            DIALECTS[subprotocol],
+            admission.station_id,
+            self.connections.next_epoch(),
+            self._lost,
+        )
+        replaced = self.connections.enter(connection)
+        log.info(
+            "station-connected",
+            station_id=connection.station_id,
+            epoch=connection.epoch,
+            version=connection.version.name,
+            replaced=replaced.epoch if replaced else None,
+        )
+        self._on_open(connection)
+        return connection
+
+    def _lost(self, connection: Connection, reason: str) -> None:
+        gone = self.connections.leave(connection)
+        log.info("station-disconnected", station_id=connection.station_id, epoch=connection.epoch, reason=reason)
+        if gone:
+            self._on_close(connection)

@@ -1,0 +1,388 @@
+"""The neutral vocabulary: what stations and management systems say to each other, whatever the version.
+
+A request is a struct that names the type of its answer, so `await connection.call(Heartbeat())` is a
+`HeartbeatAnswer`. Values are already what the house works with: energy in whole milliwatt-hours, times aware and in
+UTC, other quantities as exact decimals in their base unit. The `dialects` read and write them on the wire.
+
+Places: `evse` counts from 1, and 0 is the station itself. OCPP 1.6 knows connectors only; each of them is one EVSE here
+and `connector` stays None. Transaction ids are texts; 1.6 writes them as integers.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum, StrEnum
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from msgspec import Struct
+
+Json: TypeAlias = Any
+"""A value of JSON whose shape only its sender and its receiver know."""
+
+
+class End(Enum):
+    """The two ends of a connection."""
+
+    STATION = "station"
+    MANAGEMENT = "management"
+
+
+class Answer(Struct, frozen=True, gc=False):
+    """Base of every answer."""
+
+
+AnswerT_co = TypeVar("AnswerT_co", bound=Answer, covariant=True)
+
+
+class Request(Struct, Generic[AnswerT_co], frozen=True, gc=False):
+    """Base of every request; its parameter is the struct it is answered with."""
+
+
+# Tokens
+
+
+class IdToken(Struct, frozen=True):
+    """What a driver shows; `kind` (RFID, eMAID, …) is None where the version does not say it."""
+
+    value: str
+    kind: str | None = None
+
+
+class Authorization(StrEnum):
+    """What the management system says of a token."""
+
+    ACCEPTED = "Accepted"
+    BLOCKED = "Blocked"
+    EXPIRED = "Expired"
+    INVALID = "Invalid"
+    CONCURRENT_TRANSACTION = "ConcurrentTx"
+
+
+class TokenInfo(Struct, frozen=True):
+    """The verdict on a token, until when a station may remember it, and the token of its group."""
+
+    status: Authorization
+    expires_at: datetime | None = None
+    group: IdToken | None = None
+
+
+# Meter values
+
+
+class Reading(Struct, frozen=True, gc=False):
+    """One measured value that has no field of its own in `Sample`.
+
+    Attributes:
+        measurand: the field's own name, known to us or not.
+        value: exact, in `unit`; None when the station sent no number.
+        text: what it sent instead: signed data, or something garbled. Kept, so that nothing is lost.
+        unit: as sent.
+        phase: as sent; None: total.
+        location: as sent; None: the outlet.
+        signed: `text` is a signed meter value in the meter's own format.
+    """
+
+    measurand: str
+    value: Decimal | None = None
+    text: str | None = None
+    unit: str | None = None
+    phase: str | None = None
+    location: str | None = None
+    signed: bool = False
+
+
+class Sample(Struct, frozen=True, gc=False):
+    """The values of one moment, taken for one reason.
+
+    The totals that charging needs have fields; every other value is in `readings`.
+
+    Attributes:
+        taken_at: by the station's clock.
+        context: why it was taken: `Sample.Periodic`, `Transaction.Begin`, …
+        import_mwh: the register of energy drawn from the grid; finer digits than 1 mWh are cut off downward, which a
+            later reading makes up for, as a register only counts on.
+        export_mwh: the register of energy fed in.
+        import_w: active power drawn.
+        export_w: active power fed in.
+        soc_percent: state of charge of the vehicle.
+        readings: everything else, in the order it was sent.
+    """
+
+    taken_at: datetime
+    context: str = "Sample.Periodic"
+    import_mwh: int | None = None
+    export_mwh: int | None = None
+    import_w: Decimal | None = None
+    export_w: Decimal | None = None
+    soc_percent: Decimal | None = None
+    readings: tuple[Reading, ...] = ()
+
+
+# Station → management system
+
+
+class Registration(StrEnum):
+    """Whether the management system takes the station in."""
+
+    ACCEPTED = "Accepted"
+    PENDING = "Pending"
+    REJECTED = "Rejected"
+
+
+class BootAnswer(Answer, frozen=True):
+    """`interval_s`: between heartbeats when accepted, else before the next BootNotification."""
+
+    status: Registration
+    now: datetime
+    interval_s: int
+
+
+class BootNotification(Request[BootAnswer], frozen=True):
+    """A station introduces itself."""
+
+    vendor: str
+    model: str
+    serial_number: str | None = None
+    box_serial_number: str | None = None
+    firmware_version: str | None = None
+    iccid: str | None = None
+    imsi: str | None = None
+    meter_type: str | None = None
+    meter_serial_number: str | None = None
+
+
+class HeartbeatAnswer(Answer, frozen=True):
+    """The time of the management system, for the station's clock."""
+
+    now: datetime
+
+
+class Heartbeat(Request[HeartbeatAnswer], frozen=True):
+    """A station is there."""
+
+
+class ConnectorStatus(StrEnum):
+    """What a connector is doing."""
+
+    AVAILABLE = "Available"
+    PREPARING = "Preparing"
+    CHARGING = "Charging"
+    SUSPENDED_EVSE = "SuspendedEVSE"
+    SUSPENDED_EV = "SuspendedEV"
+    FINISHING = "Finishing"
+    RESERVED = "Reserved"
+    UNAVAILABLE = "Unavailable"
+    FAULTED = "Faulted"
+
+
+class StatusAnswer(Answer, frozen=True):
+    """Noted."""
+
+
+class StatusNotification(Request[StatusAnswer], frozen=True):
+    """A connector changed; `error` is `NoError` when all is well. Without `occurred_at`: now."""
+
+    evse: int
+    status: ConnectorStatus
+    error: str = "NoError"
+    occurred_at: datetime | None = None
+    connector: int | None = None
+    info: str | None = None
+    vendor: str | None = None
+    vendor_error: str | None = None
+
+
+class AuthorizeAnswer(Answer, frozen=True):
+    """May this token charge?"""
+
+    token_info: TokenInfo
+
+
+class Authorize(Request[AuthorizeAnswer], frozen=True):
+    """A driver showed a token."""
+
+    token: IdToken
+
+
+class TransactionStartedAnswer(Answer, frozen=True):
+    """In 1.6 the management system gives the transaction its id, accepted or not."""
+
+    transaction_id: str
+    token_info: TokenInfo
+
+
+class TransactionStarted(Request[TransactionStartedAnswer], frozen=True):
+    """Charging began, perhaps long ago while the station was offline. `meter_mwh` is the register's import side."""
+
+    evse: int
+    token: IdToken
+    meter_mwh: int
+    started_at: datetime
+    reservation_id: int | None = None
+    connector: int | None = None
+
+
+class StopReason(StrEnum):
+    """Why a transaction ended."""
+
+    DEAUTHORIZED = "DeAuthorized"
+    EMERGENCY_STOP = "EmergencyStop"
+    EV_DISCONNECTED = "EVDisconnected"
+    HARD_RESET = "HardReset"
+    LOCAL = "Local"
+    OTHER = "Other"
+    POWER_LOSS = "PowerLoss"
+    REBOOT = "Reboot"
+    REMOTE = "Remote"
+    SOFT_RESET = "SoftReset"
+    UNLOCK_COMMAND = "UnlockCommand"
+
+
+class TransactionStoppedAnswer(Answer, frozen=True):
+    """The verdict on the token that stopped it, if one did."""
+
+    token_info: TokenInfo | None = None
+
+
+class TransactionStopped(Request[TransactionStoppedAnswer], frozen=True):
+    """Charging ended. `token` is the one that stopped it; `samples` is what the station kept of the transaction."""
+
+    transaction_id: str
+    meter_mwh: int
+    stopped_at: datetime
+    reason: StopReason = StopReason.LOCAL
+    token: IdToken | None = None
+    samples: tuple[Sample, ...] = ()
+
+
+class MeterValuesAnswer(Answer, frozen=True):
+    """Noted."""
+
+
+class MeterValues(Request[MeterValuesAnswer], frozen=True):
+    """Samples of one EVSE's meter, in a transaction or by the clock."""
+
+    evse: int
+    samples: tuple[Sample, ...]
+    transaction_id: str | None = None
+
+
+# Either way
+
+
+class DataTransferStatus(StrEnum):
+    """What became of a vendor's message."""
+
+    ACCEPTED = "Accepted"
+    REJECTED = "Rejected"
+    UNKNOWN_MESSAGE = "UnknownMessageId"
+    UNKNOWN_VENDOR = "UnknownVendorId"
+
+
+class DataTransferAnswer(Answer, frozen=True):
+    """A vendor's own answer; in 1.6 `data` is a text."""
+
+    status: DataTransferStatus
+    data: Json = None
+
+
+class DataTransfer(Request[DataTransferAnswer], frozen=True):
+    """A vendor's own message; in 1.6 `data` is a text."""
+
+    vendor: str
+    message_id: str | None = None
+    data: Json = None
+
+
+# Management system → station
+
+
+class CommandStatus(StrEnum):
+    """What a station makes of a command; each command allows some of them."""
+
+    ACCEPTED = "Accepted"
+    REJECTED = "Rejected"
+    SCHEDULED = "Scheduled"
+    REBOOT_REQUIRED = "RebootRequired"
+    NOT_SUPPORTED = "NotSupported"
+    UNLOCKED = "Unlocked"
+    UNLOCK_FAILED = "UnlockFailed"
+
+
+class CommandAnswer(Answer, frozen=True):
+    """Whether the station will do it, which is not yet that it did."""
+
+    status: CommandStatus
+
+
+class RemoteStart(Request[CommandAnswer], frozen=True):
+    """Start charging for this token; without `evse` the station chooses."""
+
+    token: IdToken
+    evse: int | None = None
+
+
+class RemoteStop(Request[CommandAnswer], frozen=True):
+    """End this transaction."""
+
+    transaction_id: str
+
+
+class ResetKind(StrEnum):
+    """Soft ends transactions in order first; hard need not."""
+
+    SOFT = "Soft"
+    HARD = "Hard"
+
+
+class Reset(Request[CommandAnswer], frozen=True):
+    """Start anew."""
+
+    kind: ResetKind
+
+
+class ChangeAvailability(Request[CommandAnswer], frozen=True):
+    """Open or close an EVSE, or with 0 the whole station."""
+
+    evse: int
+    operative: bool
+
+
+class ConfigurationValue(Struct, frozen=True):
+    """One setting of a station."""
+
+    key: str
+    read_only: bool
+    value: str | None = None
+
+
+class ConfigurationAnswer(Answer, frozen=True):
+    """The settings asked for, and the keys the station does not have."""
+
+    values: tuple[ConfigurationValue, ...] = ()
+    unknown_keys: tuple[str, ...] = ()
+
+
+class GetConfiguration(Request[ConfigurationAnswer], frozen=True):
+    """Ask for settings; no keys: all."""
+
+    keys: tuple[str, ...] = ()
+
+
+class ChangeConfiguration(Request[CommandAnswer], frozen=True):
+    """Set one setting."""
+
+    key: str
+    value: str
+
+
+class ClearCache(Request[CommandAnswer], frozen=True):
+    """Forget remembered tokens."""
+
+
+class UnlockConnector(Request[CommandAnswer], frozen=True):
+    """Let go of the cable."""
+
+    evse: int
+    connector: int | None = None

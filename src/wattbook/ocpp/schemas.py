@@ -1,0 +1,83 @@
+"""The schema check: every payload of every version against the JSON schema its authors publish.
+
+The schemas are those inside the `ocpp` package, compiled once on first use. A failure is named by the constraint that
+failed; `CODE_OF_KEYWORD` is the one place that turns a constraint into an error code.
+
+Times are left to the dialects, which read each of them anyway: a time without offset is UTC for OCPP 1.6 (3.15), while
+the schemas' `date-time` would refuse it.
+"""
+
+import json
+from enum import Enum
+from functools import cache
+from importlib import resources
+
+from jsonschema_rs import Validator, validator_for
+
+from wattbook.ocpp.errors import ErrorCode, RpcError
+from wattbook.ocpp.frames import JsonObject
+from wattbook.ocpp.versions import Version
+
+CODE_OF_KEYWORD = {
+    "required": ErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION,
+    "minItems": ErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION,
+    "maxItems": ErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION,
+    "type": ErrorCode.TYPE_CONSTRAINT_VIOLATION,
+    "enum": ErrorCode.PROPERTY_CONSTRAINT_VIOLATION,
+    "maxLength": ErrorCode.PROPERTY_CONSTRAINT_VIOLATION,
+    "pattern": ErrorCode.PROPERTY_CONSTRAINT_VIOLATION,
+    "minimum": ErrorCode.PROPERTY_CONSTRAINT_VIOLATION,
+    "maximum": ErrorCode.PROPERTY_CONSTRAINT_VIOLATION,
+    "multipleOf": ErrorCode.PROPERTY_CONSTRAINT_VIOLATION,
+    "additionalProperties": ErrorCode.PROPERTY_CONSTRAINT_VIOLATION,
+}
+
+
+class Part(Enum):
+    """Which half of an exchange a payload is."""
+
+    REQUEST = "request"
+    ANSWER = "answer"
+
+
+@cache
+def actions(version: Version) -> frozenset[str]:
+    """Every action the version's specification knows, supported here or not."""
+    names = {entry.name.removesuffix(".json") for entry in _folder(version).iterdir() if entry.name.endswith(".json")}
+    requests = {name for name in names if not name.endswith("Response") and name.endswith(version.request_suffix)}
+    return frozenset(name.removesuffix(version.request_suffix) for name in requests)
+
+
+@cache
+def validator(version: Version, action: str, part: Part) -> Validator:
+    """The compiled schema of one payload.
+
+    Raises:
+        KeyError: the version has no such action.
+    """
+    if action not in actions(version):
+        raise KeyError(action)
+    suffix = "Response" if part is Part.ANSWER else version.request_suffix
+    schema = json.loads(_folder(version).joinpath(f"{action}{suffix}.json").read_bytes().decode("utf-8-sig"))
+    return validator_for(schema, validate_formats=False)
+
+
+def check(schema: Validator, payload: JsonObject) -> None:
+    """Raise the first constraint the payload breaks.
+
+    Raises:
+        RpcError: with the code of the constraint, and the place in the payload.
+    """
+    try:
+        if schema.is_valid(payload):
+            return
+        fault = next(schema.iter_errors(payload))
+    except ValueError:  # the validator's own bound on depth
+        raise RpcError(ErrorCode.FORMAT_VIOLATION, "the payload is nested too deeply") from None
+    place = "/".join(str(step) for step in fault.instance_path) or "payload"
+    code = CODE_OF_KEYWORD.get(fault.kind.name, ErrorCode.PROPERTY_CONSTRAINT_VIOLATION)
+    raise RpcError(code, f"{place}: {fault.message}")
+
+
+def _folder(version: Version) -> resources.abc.Traversable:
+    return resources.files("ocpp").joinpath(version.schema_folder, "schemas")
