@@ -78,9 +78,10 @@ async def test_each_request_of_a_batch_gets_its_own_answer_in_order(connection: 
         replace(REQUEST, evse_no=7),
         replace(REQUEST, token_uid="0000"),
         replace(REQUEST, token_uid="x" * 40),
+        replace(REQUEST, station="\x00", evse_no=10**12, token_uid="\x00"),
         replace(REQUEST, at=YEAR - timedelta(days=1)),
     ]
-    stranger, good, no_evse, no_token, senseless, early = await clearance_facts(connection, requests)
+    stranger, good, no_evse, no_token, senseless, impossible, early = await clearance_facts(connection, requests)
     assert (stranger.station, stranger.site, stranger.evse, stranger.tariff) == (None, None, None, None)
     assert isinstance(stranger.holder, Holder)
     assert good.evse == EVSE
@@ -89,6 +90,7 @@ async def test_each_request_of_a_batch_gets_its_own_answer_in_order(connection: 
     assert no_token.holder == Missing("token '0000' is not registered")
     assert isinstance(no_token.allocation, Missing)
     assert isinstance(senseless.holder, Missing)
+    assert (impossible.station, impossible.evse) == (None, None)
     assert early.tariff is None
     assert isinstance(early.meter, Missing)
     assert isinstance(early.allocation, Missing)

@@ -121,3 +121,16 @@ async def test_a_boot_of_long_ago_is_still_told_apart_from_none(connection: Asyn
     await record_boots(connection, [Boot(ID, "Maker", "M1", None, None, YEAR)])
     assert await presence(connection) == Presence(ID, "Maker", "M1", None, None, YEAR, NOW)
     assert await find_stations(connection, [ID]) == [STATION]
+
+
+async def test_a_stray_character_or_number_stops_no_station(connection: AsyncConnection) -> None:
+    odd = Boot(ID, "Ma\x00ker", "M1\ud800", "S" * 300, "", NOW)
+    impostor = Boot(ID + "\x00", "Thief", "M1", None, None, NOW + MINUTE)
+    assert await record_boots(connection, [odd, impostor]) == [Acceptance.ACCEPTED, None]
+    assert await presence(connection) == Presence(ID, "Maker", "M1", "S" * 255, "", NOW, NOW)
+    batch = [status("Available", evse_no=10**12), status("Avail\nable"), status("Available", station="\x00")]
+    assert await record_statuses(connection, batch) == [False, True, False]
+    assert await statuses(connection) == (status("Available"),)
+    assert await record_statuses(connection, batch[:1]) == [False]
+    await touch(connection, [("\x00", NOW)])
+    assert await find_stations(connection, ["\x00", "\ud800", ID]) == [None, None, STATION]

@@ -107,80 +107,75 @@ async def test_adding_again_replaces_and_the_last_of_a_batch_stays(connection: A
     await add_suppliers(connection, [])
 
 
-@pytest.mark.parametrize(
-    ("add", "record", "reason"),
-    [
-        (add_parties, Party("WTB", "A", (Role.CPO,)), "party 'WTB'"),
-        (add_parties, Party("KR*WTB", " ", (Role.CPO,)), "name of party KR\\*WTB is empty"),
-        (add_parties, Party("KR*WTB", "A\nB", (Role.CPO,)), "holds a control character"),
-        (add_parties, Party("KR*WTB", "A" * 256, (Role.CPO,)), "longer than 255"),
-        (add_parties, Party("KR*WTB", "A", ()), "has no role"),
-        (add_suppliers, Supplier("990000000000", "A"), "supplier '990000000000'"),
-        (add_balance_groups, BalanceGroup("11XSOUTH-------?", "KR*NTH"), "balance group '11XSOUTH"),
-        (add_network_operators, NetworkOperator("KR*GRD", "A", "10YDE-VE-------3"), "check character should be 2"),
-        (add_sites, replace(CAR_PARK, time_zone="Asia/Nowhere"), "time zone of site park-1 is unknown"),
-        (add_sites, replace(CAR_PARK, time_zone="../etc/passwd"), "time zone of site park-1 is unknown"),
-        (add_sites, replace(CAR_PARK, country="Korea"), "two capital letters"),
-        (add_sites, replace(CAR_PARK, latitude=Decimal(37)), "need both latitude and longitude"),
-        (add_sites, replace(CAR_PARK, latitude=Decimal(91), longitude=Decimal(0)), "latitude of site park-1 is 91"),
-        (add_sites, replace(CAR_PARK, latitude=Decimal(0), longitude=Decimal("NaN")), "longitude of site park-1"),
-        (add_sites, replace(CAR_PARK, id="x" * 37), "longer than 36"),
-        (add_stations, replace(STATION, id="WTB:1"), "no white space and no colon"),
-        (add_stations, replace(STATION, id="WTB 1"), "no white space and no colon"),
-        (add_stations, replace(STATION, id="정류장"), "printable characters of ASCII"),
-        (add_stations, replace(STATION, id="x" * 49), "1 to 48"),
-        (add_stations, replace(STATION, id=""), "1 to 48"),
-        (add_stations, replace(STATION, ip_code="54"), "not an IP code"),
-        (add_evses, replace(EVSE, id="KR*WTB*1"), "EVSE 'KR\\*WTB\\*1'"),
-        (add_evses, replace(EVSE, number=0), "number of EVSE KR\\*WTB\\*E1 is 0"),
-        (add_connectors, replace(CONNECTOR, standard="TYPE2"), "standard of connector 2"),
-        (add_connectors, replace(CONNECTOR, max_power_w=0), "power of connector 2"),
-        (add_station_tariffs, replace(SUNDAY_TARIFF, currency="XXX"), "unknown currency"),
-        (add_station_tariffs, replace(SUNDAY_TARIFF, valid_from=NOW.replace(tzinfo=None)), "without a zone"),
-        (add_meters, replace(METER, number=" "), "number of a meter is empty"),
-        (add_meters, replace(METER, obis_import=None), "has no register"),
-        (add_meters, replace(METER, obis_export="2.8.0"), "export register of meter M-9 is no OBIS code"),
-        (add_meters, replace(METER, malo="41373559242"), "check digit should be 1"),
-        (add_meters, replace(METER, melo="DE1"), "metering location of meter M-9"),
-        (add_units, Unit("NLTNMC00122045U", "typo"), "check character should be K"),
-        (add_units, Unit("", "nameless"), "id of a unit is empty"),
-        (add_units, Unit("car", "empty", 0), "battery of unit car is 0"),
-        (add_customers, replace(CUSTOMER, language="kor"), "two small letters"),
-        (add_customers, replace(CUSTOMER, currency="won"), "unknown currency"),
-        (add_customers, replace(CUSTOMER, vat_id="1" * 21), "longer than 20"),
-        (add_tokens, replace(TOKEN, uid="x" * 37), "longer than 36"),
-        (add_tokens, replace(TOKEN, contract="계약"), "only printable ASCII"),
-        (add_households, replace(HOUSE, reading_day=32), "reading day of household house-2 is 32"),
-        (add_households, replace(HOUSE, address=""), "address of household house-2 is empty"),
-    ],
-)
-async def test_what_is_out_of_form_is_invalid(
-    connection: AsyncConnection, add: Add, record: object, reason: str
-) -> None:
-    with pytest.raises(InvalidInput, match=reason):
-        await add(connection, [record])
+OUT_OF_FORM: list[tuple[Add, object, str]] = [
+    (add_parties, Party("WTB", "A", (Role.CPO,)), "party 'WTB'"),
+    (add_parties, Party("KR*WTB", " ", (Role.CPO,)), "name of party KR\\*WTB is empty"),
+    (add_parties, Party("KR*WTB", "A\nB", (Role.CPO,)), "holds a control character"),
+    (add_parties, Party("KR*WTB", "A" * 256, (Role.CPO,)), "longer than 255"),
+    (add_parties, Party("KR*WTB", "A", ()), "has no role"),
+    (add_suppliers, Supplier("990000000000", "A"), "supplier '990000000000'"),
+    (add_balance_groups, BalanceGroup("11XSOUTH-------?", "KR*NTH"), "balance group '11XSOUTH"),
+    (add_network_operators, NetworkOperator("KR*GRD", "A", "10YDE-VE-------3"), "check character should be 2"),
+    (add_sites, replace(CAR_PARK, time_zone="Asia/Nowhere"), "time zone of site park-1 is unknown"),
+    (add_sites, replace(CAR_PARK, time_zone="../etc/passwd"), "time zone of site park-1 is unknown"),
+    (add_sites, replace(CAR_PARK, country="Korea"), "two capital letters"),
+    (add_sites, replace(CAR_PARK, latitude=Decimal(37)), "need both latitude and longitude"),
+    (add_sites, replace(CAR_PARK, latitude=Decimal(91), longitude=Decimal(0)), "latitude of site park-1 is 91"),
+    (add_sites, replace(CAR_PARK, latitude=Decimal(0), longitude=Decimal("NaN")), "longitude of site park-1"),
+    (add_sites, replace(CAR_PARK, id="x" * 37), "longer than 36"),
+    (add_stations, replace(STATION, id="WTB:1"), "no white space and no colon"),
+    (add_stations, replace(STATION, id="WTB 1"), "no white space and no colon"),
+    (add_stations, replace(STATION, id="정류장"), "printable characters of ASCII"),
+    (add_stations, replace(STATION, id="x" * 49), "1 to 48"),
+    (add_stations, replace(STATION, id=""), "1 to 48"),
+    (add_stations, replace(STATION, ip_code="54"), "not an IP code"),
+    (add_evses, replace(EVSE, id="KR*WTB*1"), "EVSE 'KR\\*WTB\\*1'"),
+    (add_evses, replace(EVSE, number=0), "number of EVSE KR\\*WTB\\*E1 is 0"),
+    (add_connectors, replace(CONNECTOR, standard="TYPE2"), "standard of connector 2"),
+    (add_connectors, replace(CONNECTOR, max_power_w=0), "power of connector 2"),
+    (add_station_tariffs, replace(SUNDAY_TARIFF, currency="XXX"), "unknown currency"),
+    (add_station_tariffs, replace(SUNDAY_TARIFF, valid_from=NOW.replace(tzinfo=None)), "without a zone"),
+    (add_meters, replace(METER, number=" "), "number of a meter is empty"),
+    (add_meters, replace(METER, obis_import=None), "has no register"),
+    (add_meters, replace(METER, obis_export="2.8.0"), "export register of meter M-9 is no OBIS code"),
+    (add_meters, replace(METER, malo="41373559242"), "check digit should be 1"),
+    (add_meters, replace(METER, melo="DE1"), "metering location of meter M-9"),
+    (add_units, Unit("NLTNMC00122045U", "typo"), "check character should be K"),
+    (add_units, Unit("", "nameless"), "id of a unit is empty"),
+    (add_units, Unit("car", "empty", 0), "battery of unit car is 0"),
+    (add_customers, replace(CUSTOMER, language="kor"), "two small letters"),
+    (add_customers, replace(CUSTOMER, currency="won"), "unknown currency"),
+    (add_customers, replace(CUSTOMER, vat_id="1" * 21), "longer than 20"),
+    (add_tokens, replace(TOKEN, uid="x" * 37), "longer than 36"),
+    (add_tokens, replace(TOKEN, contract="계약"), "only printable ASCII"),
+    (add_households, replace(HOUSE, reading_day=32), "reading day of household house-2 is 32"),
+    (add_households, replace(HOUSE, address=""), "address of household house-2 is empty"),
+]
+
+REFERS_TO_NOTHING: list[tuple[Add, object, str]] = [
+    (add_balance_groups, BalanceGroup(SOUTH_GROUP, "KR*ZZZ"), "supplier 'KR\\*ZZZ' is not registered"),
+    (add_sites, replace(CAR_PARK, operator="KR*ZZZ"), "operator 'KR\\*ZZZ' is not registered"),
+    (add_stations, replace(STATION, site="nowhere"), "site 'nowhere' is not registered"),
+    (add_evses, replace(EVSE, station="stranger"), "station 'stranger' is not registered"),
+    (add_connectors, replace(CONNECTOR, evse="KR*WTB*E9"), "evse 'KR\\*WTB\\*E9' is not registered"),
+    (add_station_tariffs, replace(SUNDAY_TARIFF, party="KR*ZZZ"), "party 'KR\\*ZZZ' is not registered"),
+    (add_customers, replace(CUSTOMER, party="KR*ZZZ"), "party 'KR\\*ZZZ' is not registered"),
+    (add_tokens, replace(TOKEN, customer="nobody"), "customer 'nobody' is not registered"),
+    (add_tokens, replace(TOKEN, unit="stranger"), "unit 'stranger' is not registered"),
+    (add_households, replace(HOUSE, site="nowhere"), "site 'nowhere' is not registered"),
+]
 
 
-@pytest.mark.parametrize(
-    ("add", "record", "reason"),
-    [
-        (add_balance_groups, BalanceGroup(SOUTH_GROUP, "KR*ZZZ"), "supplier 'KR\\*ZZZ' is not registered"),
-        (add_sites, replace(CAR_PARK, operator="KR*ZZZ"), "operator 'KR\\*ZZZ' is not registered"),
-        (add_stations, replace(STATION, site="nowhere"), "site 'nowhere' is not registered"),
-        (add_evses, replace(EVSE, station="stranger"), "station 'stranger' is not registered"),
-        (add_connectors, replace(CONNECTOR, evse="KR*WTB*E9"), "evse 'KR\\*WTB\\*E9' is not registered"),
-        (add_station_tariffs, replace(SUNDAY_TARIFF, party="KR*ZZZ"), "party 'KR\\*ZZZ' is not registered"),
-        (add_customers, replace(CUSTOMER, party="KR*ZZZ"), "party 'KR\\*ZZZ' is not registered"),
-        (add_tokens, replace(TOKEN, customer="nobody"), "customer 'nobody' is not registered"),
-        (add_tokens, replace(TOKEN, unit="stranger"), "unit 'stranger' is not registered"),
-        (add_households, replace(HOUSE, site="nowhere"), "site 'nowhere' is not registered"),
-    ],
-)
-async def test_what_refers_to_nothing_is_not_found(
-    connection: AsyncConnection, add: Add, record: object, reason: str
-) -> None:
-    with pytest.raises(NotFound, match=reason):
-        await add(connection, [record])
+async def test_what_is_out_of_form_is_invalid(connection: AsyncConnection) -> None:
+    for add, record, reason in OUT_OF_FORM:
+        with pytest.raises(InvalidInput, match=reason):
+            await add(connection, [record])
+
+
+async def test_what_refers_to_nothing_is_not_found(connection: AsyncConnection) -> None:
+    for add, record, reason in REFERS_TO_NOTHING:
+        with pytest.raises(NotFound, match=reason):
+            await add(connection, [record])
 
 
 async def test_two_evses_cannot_have_one_number_of_a_station(connection: AsyncConnection) -> None:

@@ -20,7 +20,7 @@ from wattbook.registry.meters import Meter, network_operator_of
 from wattbook.registry.parties import NetworkOperator
 from wattbook.registry.presence import Status
 from wattbook.registry.sites import Site
-from wattbook.registry.stations import Connector, Evse, Station, StationTariff
+from wattbook.registry.stations import NUMBER_MAX, Connector, Evse, Station, StationTariff
 from wattbook.registry.units import Allocation, Unit, allocation_of
 from wattbook.registry.validity import Ambiguous, Missing, only
 
@@ -76,7 +76,7 @@ async def clearance_facts(connection: AsyncConnection, requests: Sequence[Cleara
     rows = await store.clearance(
         connection,
         [request.station for request in requests],
-        [request.evse_no for request in requests],
+        [request.evse_no if 0 < request.evse_no <= NUMBER_MAX else 0 for request in requests],
         [_folded_or_unknown(request.token_uid) for request in requests],
         [utc(request.at) for request in requests],
     )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,12 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wattbook.kernel.clock import utc
 from wattbook.registry import checks, store, tables
 from wattbook.registry.sites import Site
-from wattbook.registry.stations import Acceptance, Station
+from wattbook.registry.stations import NUMBER_MAX, Acceptance, Station
 
 OUT_OF_SERVICE = frozenset({"Faulted", "Unavailable"})
 """Statuses of OCPP, spelled alike in 1.6 and 2.x, in which nothing may start."""
 
 PAGE_SIZE_MAX = 1_000
+_NUMBERS = frozenset(range(NUMBER_MAX + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,7 @@ async def record_boots(connection: AsyncConnection, boots: Sequence[Boot]) -> li
     """
     if not boots:
         return []
-    rows = [asdict(boot) | {"booted_at": utc(boot.booted_at), "last_seen_at": utc(boot.booted_at)} for boot in boots]
-    answers = await store.record_boots(connection, rows)
+    answers = await store.record_boots(connection, [_boot_row(boot) for boot in boots])
     return [None if answer is None else Acceptance(answer) for answer in answers]
 
 
@@ -93,11 +94,13 @@ async def record_statuses(connection: AsyncConnection, statuses: Sequence[Status
     """Keep each status that is not older than the one known; of two of the same time the later arrival.
 
     Returns:
-        for each, whether it is the one kept; False also if the station is not registered.
+        for each, whether it is the one kept; False also if the station is not registered or has no such numbers.
     """
-    if not statuses:
-        return []
-    return await store.record_statuses(connection, [asdict(status) | {"at": utc(status.at)} for status in statuses])
+    possible = [status for status in statuses if {status.evse_no, status.connector_no} <= _NUMBERS]
+    if not possible:
+        return [False] * len(statuses)
+    kept = iter(await store.record_statuses(connection, [_status_row(status) for status in possible]))
+    return [{status.evse_no, status.connector_no} <= _NUMBERS and next(kept) for status in statuses]
 
 
 async def touch(connection: AsyncConnection, seen: Sequence[tuple[str, datetime]]) -> None:
@@ -134,3 +137,25 @@ async def counts(connection: AsyncConnection) -> dict[str, int]:
             tables.households,
         ],
     )
+
+
+def _boot_row(boot: Boot) -> dict[str, Any]:
+    at = utc(boot.booted_at)
+    said = {name: _legible(getattr(boot, name)) for name in ("vendor", "model", "serial", "firmware")}
+    return {"station": _possible(boot.station), "booted_at": at, "last_seen_at": at} | said
+
+
+def _status_row(status: Status) -> dict[str, Any]:
+    said = {"status": _legible(status.status), "error_code": _legible(status.error_code)}
+    return asdict(status) | said | {"station": _possible(status.station), "at": utc(status.at)}
+
+
+def _possible(station: str) -> str | None:
+    return station if station.isprintable() else None
+
+
+def _legible(text: str | None) -> str | None:
+    """What can be stored and shown of a station's words; a station is not stopped for a stray control character."""
+    if text is None:
+        return None
+    return "".join(character for character in text if character.isprintable())[: checks.TEXT_LENGTH_MAX]

@@ -60,7 +60,7 @@ async def find(
             LEFT JOIN {table.fullname} AS found ON found.{key.name} = asked.key
             ORDER BY nth
         """),
-        {"keys": list(keys)},
+        {"keys": [_storable(key) for key in keys]},
     )
     return [None if row is None else msgspec.json.decode(row, type=record) for row in found.scalars()]
 
@@ -169,7 +169,7 @@ async def household_meters(
             ORDER BY asked.nth
         """),
         {
-            "households": [household for household, _, _ in asked],
+            "households": [_storable(household) for household, _, _ in asked],
             "since": [since for _, since, _ in asked],
             "until": [until for _, _, until in asked],
         },
@@ -243,7 +243,12 @@ async def clearance(
             LEFT JOIN registry.evses AS evse ON evse.station = station.id AND evse.number = asked.evse_no
             ORDER BY asked.nth
         """),
-        {"stations": list(stations), "evse_nos": list(evse_nos), "uids": list(uids), "moments": list(moments)},
+        {
+            "stations": [_storable(station) for station in stations],
+            "evse_nos": list(evse_nos),
+            "uids": list(uids),
+            "moments": list(moments),
+        },
     )
     return list(found.scalars())
 
@@ -358,7 +363,12 @@ _ASKED = "unnest(CAST(:subjects AS text[]), CAST(:moments AS timestamptz[])) WIT
 
 
 def _asked(asked: Asked) -> dict[str, Any]:
-    return {"subjects": [subject for subject, _ in asked], "moments": [at for _, at in asked]}
+    return {"subjects": [_storable(subject) for subject, _ in asked], "moments": [at for _, at in asked]}
+
+
+def _storable(key: str) -> str | None:
+    """No stored key holds a control character or half a surrogate pair, which the server would take as an error."""
+    return key if key.isprintable() else None
 
 
 def _encoded(rows: Sequence[Row]) -> str:
