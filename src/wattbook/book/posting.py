@@ -11,13 +11,13 @@ A refusal is a value in its place, never an exception: the other groups of the b
 from collections.abc import Sequence
 from datetime import date, datetime
 from enum import Enum
+from itertools import chain
 from typing import Final
-from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.book import store
-from wattbook.book.accounts import PURPOSES, Account
+from wattbook.book.accounts import Account
 from wattbook.book.periods import first_of_month, next_month
 from wattbook.book.store import AccountRow, HoldRow, Kind, TransferRow
 from wattbook.book.transfers import GROUP_MAX, Capture, Entry, Hold, Transfer, Void, fact_id, validate
@@ -27,6 +27,9 @@ from wattbook.kernel.units import AMOUNT_MAX
 
 BATCH_MAX: Final = 20_000
 """Transfers in one call."""
+
+STRETCH: Final = 200
+"""Groups played while the database takes in the ones before."""
 
 
 class Posted(Enum):
@@ -57,9 +60,9 @@ async def post(
     sound = [group for group, error in zip(groups, invalid, strict=True) if error is None]
     if not sound:
         return [error for error in invalid if error is not None]
-    batch = await _Batch.load(connection, sound, utc(booked_at))
-    played = iter([batch.play(group) for group in sound])
-    await batch.write(connection)
+    ids = [[fact_id(entry.fact) for entry in group] for group in sound]
+    batch = await _Batch.load(connection, sound, ids, utc(booked_at))
+    played = iter(await batch.play(connection, sound, ids))
     return [next(played) if error is None else error for error in invalid]
 
 
@@ -97,28 +100,26 @@ class _Batch:
         booked_at: datetime,
         closed_through: date,
         accounts: dict[Account, AccountRow],
-        holds: dict[UUID, HoldRow],
-        known: dict[UUID, TransferRow],
+        holds: dict[str, HoldRow],
+        known: dict[str, TransferRow],
     ) -> None:
         self._booked_at = booked_at
         self._closed_through = closed_through
-        self._open_period = next_month(closed_through)
         self._accounts = accounts
         self._by_id = {account.id: account for account in accounts.values()}
         self._holds = holds
         self._known = known
         self._new: list[TransferRow] = []
-        self._touched_accounts: set[int] = set()
-        self._touched_holds: set[UUID] = set()
-        self._new_holds: list[HoldRow] = []
 
     @classmethod
     async def load(
-        cls, connection: AsyncConnection, groups: Sequence[Sequence[Entry]], booked_at: datetime
+        cls, connection: AsyncConnection, groups: Sequence[Sequence[Entry]], ids: Sequence[Sequence[str]], at: datetime
     ) -> "_Batch":
+        """Lock every account the groups name, then read what is known of their facts and holds."""
         entries = [entry for group in groups for entry in group]
         resolved = [fact_id(entry.hold) for entry in entries if isinstance(entry, Capture | Void)]
-        keys = {key for entry in entries if isinstance(entry, Transfer | Hold) for key in (entry.debit, entry.credit)}
+        keys = {entry.debit for entry in entries if isinstance(entry, Transfer | Hold)}
+        keys |= {entry.credit for entry in entries if isinstance(entry, Transfer | Hold)}
         closed_through = await store.lock_closing(connection)
         keys |= await store.accounts_of_holds(connection, resolved)
         accounts = await store.lock_accounts(connection, keys)
@@ -129,46 +130,57 @@ class _Batch:
             for hold in await store.load_holds(connection, resolved)
             if hold.debit in locked and hold.credit in locked
         }
-        known = await store.load_transfers(connection, [fact_id(entry.fact) for entry in entries])
-        return cls(booked_at, closed_through, accounts, holds, known)
+        known = await store.load_transfers(connection, list(chain.from_iterable(ids)))
+        return cls(at, closed_through, accounts, holds, known)
 
-    async def write(self, connection: AsyncConnection) -> None:
-        await store.insert_transfers(connection, self._new)
-        await store.insert_holds(connection, self._new_holds)
-        await store.update_holds(connection, [self._holds[hold] for hold in self._touched_holds])
-        await store.update_accounts(connection, [self._by_id[account] for account in self._touched_accounts])
+    async def play(
+        self, connection: AsyncConnection, groups: Sequence[Sequence[Entry]], ids: Sequence[Sequence[str]]
+    ) -> list[Posted | WattbookError]:
+        """Play every group in order and write what stands; the database takes in a stretch while the next is played."""
+        outcomes: list[Posted | WattbookError] = []
+        async with store.writing_transfers(connection) as send:
+            for start in range(0, len(groups), STRETCH):
+                already = len(self._new)
+                for group, own in zip(groups[start : start + STRETCH], ids[start : start + STRETCH], strict=True):
+                    outcomes.append(self._play_one(group, own))
+                await send(self._new[already:])
+        touched = {row.debit for row in self._new} | {row.credit for row in self._new}
+        made = [self._holds[row.id] for row in self._new if row.kind == Kind.HOLD]
+        resolved = [self._holds[row.hold_id] for row in self._new if row.hold_id is not None]
+        await store.insert_holds(connection, made)
+        await store.update_holds(connection, resolved)
+        await store.update_accounts(connection, [self._by_id[account] for account in touched])
+        return outcomes
 
-    def play(self, group: Sequence[Entry]) -> Posted | WattbookError:
+    def _play_one(self, group: Sequence[Entry], ids: Sequence[str]) -> Posted | WattbookError:
         """One group on the state that the groups before it left."""
         try:
-            rows = self._rows(group)
-            if rows is None:
+            rows = [self._row(entry, own_id, ids) for entry, own_id in zip(group, ids, strict=True)]
+            if self._is_known(rows):
                 return Posted.KNOWN
             self._apply(rows)
         except WattbookError as error:
             return error
         return Posted.NEW
 
-    def _rows(self, group: Sequence[Entry]) -> list[TransferRow] | None:
-        """The rows the group asks for, not yet applied; None when all of them are there already."""
-        ids = [fact_id(entry.fact) for entry in group]
-        if len(set(ids)) < len(ids):
-            raise InvalidInput(f"{group[0].fact}: a fact stands twice in one group")
-        rows = [self._row(entry, ids[0], len(ids)) for entry in group]
+    def _is_known(self, rows: list[TransferRow]) -> bool:
+        """Whether the whole group was posted before; raises when only part of it was, or with another content."""
         found = [self._known.get(row.id) for row in rows]
+        if not any(found):
+            if len(rows) > 1 and len({row.id for row in rows}) < len(rows):
+                raise InvalidInput(f"{rows[0].fact}: a fact stands twice in one group")
+            return False
         for row, before in zip(rows, found, strict=True):
             if before is not None and before.content != row.content:
                 raise Conflict(
-                    f"{row.fact} was posted before with another content: {before.difference(row)}",
-                    fact=row.fact,
+                    f"{row.fact} was posted before with another content: {before.difference(row)}", fact=row.fact
                 )
-        if all(before is not None for before in found):
-            return None
-        if any(before is not None for before in found):
-            raise Conflict(f"{group[0].fact}: part of this group was posted before in another group", fact=rows[0].fact)
-        return rows
+        if not all(found):
+            raise Conflict(f"{rows[0].fact}: part of this group was posted before in another group", fact=rows[0].fact)
+        return True
 
-    def _row(self, entry: Entry, group_id: UUID, group_size: int) -> TransferRow:
+    def _row(self, entry: Entry, own_id: str, ids: Sequence[str]) -> TransferRow:
+        """What the entry would write, not yet applied."""
         span = entry.span if isinstance(entry, Transfer) else None
         hold_id = None
         if isinstance(entry, Transfer | Hold):
@@ -192,18 +204,18 @@ class _Batch:
         period = first_of_month(event_at)
         late = period <= self._closed_through
         return TransferRow(
-            id=fact_id(entry.fact),
+            id=own_id,
             fact=entry.fact,
             kind=kind,
-            group_id=group_id,
-            group_size=group_size,
+            group_id=ids[0],
+            group_size=len(ids),
             debit=debit,
             credit=credit,
             amount=amount,
             hold_id=hold_id,
             event_at=event_at,
             booked_at=self._booked_at,
-            period=self._open_period if late else period,
+            period=next_month(self._closed_through) if late else period,
             corrects=period if late else None,
             span_start=utc(span.start) if span else None,
             span_end=utc(span.end) if span else None,
@@ -212,83 +224,66 @@ class _Batch:
         )
 
     def _apply(self, rows: list[TransferRow]) -> None:
-        """Move the numbers; put every one of them back when a floor breaks or a hold is not open."""
-        touched = {account for row in rows for account in (row.debit, row.credit)}
-        before = {account: self._by_id[account].numbers() for account in touched}
-        states = {row.hold_id: self._holds[row.hold_id].state for row in rows if row.hold_id in self._holds}
+        """Move the numbers row by row; move them back when a floor breaks or a hold is not open."""
+        floored = {
+            account.id: (account, account.available)
+            for row in rows
+            for account in (self._by_id[row.debit], self._by_id[row.credit])
+            if account.floor is not None
+        }
+        moved = 0
         try:
             for row in rows:
-                self._move(row)
-            for account in touched:
-                self._check_floor(self._by_id[account], before[account], rows[0])
+                self._move(row, +1)
+                moved += 1
+            for account, before in floored.values():
+                _check_floor(account, before, rows[0])
         except WattbookError:
-            for account, numbers in before.items():
-                self._by_id[account].restore(numbers)
-            for row in rows:
-                if row.kind == Kind.HOLD:
-                    self._holds.pop(row.id, None)
-            for hold_id, state in states.items():
-                if hold_id is not None:
-                    self._holds[hold_id].state = state
+            for row in reversed(rows[:moved]):
+                self._move(row, -1)
             raise
         for row in rows:
             self._known[row.id] = row
-            if row.kind == Kind.HOLD:
-                self._new_holds.append(self._holds[row.id])
-            elif row.hold_id is not None:
-                self._touched_holds.add(row.hold_id)
         self._new += rows
-        self._touched_accounts |= touched
 
-    def _move(self, row: TransferRow) -> None:
-        debit, credit, amount = self._by_id[row.debit], self._by_id[row.credit], row.amount
-        if row.kind == Kind.TRANSFER:
-            debit.debits_posted += amount
-            credit.credits_posted += amount
-        elif row.kind == Kind.HOLD:
-            debit.debits_pending += amount
-            credit.credits_pending += amount
-            assert row.expires_at is not None
-            self._holds[row.id] = HoldRow(row.id, row.debit, row.credit, amount, row.expires_at)
-        else:
-            hold = self._resolve(row)
-            debit.debits_pending -= hold.amount
-            credit.credits_pending -= hold.amount
-            if row.kind == Kind.CAPTURE:
-                debit.debits_posted += amount
-                credit.credits_posted += amount
-        debit.version += 1
-        credit.version += 1
+    def _move(self, row: TransferRow, step: int) -> None:
+        """Apply a row (`step` +1) or take it back (-1)."""
+        debit, credit = self._by_id[row.debit], self._by_id[row.credit]
+        posted = row.amount if row.kind in (Kind.TRANSFER, Kind.CAPTURE) else 0
+        pending = 0
+        if max(debit.debits_posted, credit.credits_posted) + posted > AMOUNT_MAX:
+            raise Refused(f"{row.fact}: {debit.key} or {credit.key} would overflow", reason="overflow")
+        if row.kind == Kind.HOLD:
+            pending = row.amount
+            if step > 0:
+                assert row.expires_at is not None
+                self._holds[row.id] = HoldRow(row.id, row.debit, row.credit, row.amount, row.expires_at)
+            else:
+                del self._holds[row.id]
+        elif row.hold_id is not None:
+            hold = self._holds[row.hold_id]
+            if step > 0 and hold.state != "open":
+                raise Conflict(f"{row.fact}: the hold is {hold.state} already", fact=row.fact, state=hold.state)
+            hold.state = row.kind.resolution if step > 0 else "open"
+            pending = -hold.amount
+        debit.debits_posted += step * posted
+        credit.credits_posted += step * posted
+        debit.debits_pending += step * pending
+        credit.credits_pending += step * pending
+        debit.version += step
+        credit.version += step
         row.debit_version, row.debit_balance = debit.version, debit.debits_posted - debit.credits_posted
         row.credit_version, row.credit_balance = credit.version, credit.debits_posted - credit.credits_posted
 
-    def _resolve(self, row: TransferRow) -> HoldRow:
-        assert row.hold_id is not None
-        hold = self._holds[row.hold_id]
-        if hold.state != "open":
-            raise Conflict(f"{row.fact}: the hold is {hold.state} already", fact=row.fact, state=hold.state)
-        hold.state = row.kind.resolution
-        return hold
 
-    def _check_floor(self, account: AccountRow, before: tuple[int, ...], cause: TransferRow) -> None:
-        if max(account.numbers()[:4]) > AMOUNT_MAX:
-            raise Refused(f"{cause.fact}: {account.key} would overflow", reason="overflow")
-        if account.floor is None:
-            return
-        side = PURPOSES[account.key.purpose].side
-        now, then = _available(side, account.numbers()), _available(side, before)
-        if now < account.floor and now < then:
-            raise Refused(
-                f"{cause.fact}: {account.key} has {then - account.floor} left and would fall by {then - now}",
-                reason="floor",
-                account=str(account.key),
-                available=then - account.floor,
-            )
-
-
-def _available(side: str, numbers: tuple[int, ...]) -> int:
-    """On the account's own side, everything pending against it counted as gone."""
-    debits_posted, credits_posted, debits_pending, credits_pending = numbers[:4]
-    if side == "debit":
-        return debits_posted - credits_posted - credits_pending
-    return credits_posted - debits_posted - debits_pending
+def _check_floor(account: AccountRow, before: int, cause: TransferRow) -> None:
+    """What is below its floor already may rise, not fall."""
+    assert account.floor is not None
+    now = account.available
+    if now < account.floor and now < before:
+        raise Refused(
+            f"{cause.fact}: {account.key} has {before - account.floor} left and would fall by {before - now}",
+            reason="floor",
+            account=str(account.key),
+            available=before - account.floor,
+        )

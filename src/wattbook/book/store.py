@@ -1,11 +1,11 @@
 """The SQL of the book: every function takes a batch and uses one statement."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import IntEnum
 from typing import Any
-from uuid import UUID
 
 from psycopg import AsyncConnection as DriverConnection
 from sqlalchemy import text
@@ -42,16 +42,17 @@ class AccountRow:
     credits_pending: int
     version: int
 
-    def numbers(self) -> tuple[int, int, int, int, int]:
-        return self.debits_posted, self.credits_posted, self.debits_pending, self.credits_pending, self.version
-
-    def restore(self, numbers: tuple[int, ...]) -> None:
-        self.debits_posted, self.credits_posted, self.debits_pending, self.credits_pending, self.version = numbers
+    @property
+    def available(self) -> int:
+        """On the account's own side, everything pending against it counted as gone."""
+        if PURPOSES[self.key.purpose].side == "debit":
+            return self.debits_posted - self.credits_posted - self.credits_pending
+        return self.credits_posted - self.debits_posted - self.debits_pending
 
 
 @dataclass(slots=True)
 class HoldRow:
-    id: UUID
+    id: str
     debit: int
     credit: int
     amount: int
@@ -63,15 +64,15 @@ class HoldRow:
 class TransferRow:
     """A transfer as stored; versions and balances are set when it is applied."""
 
-    id: UUID
+    id: str
     fact: str
     kind: Kind
-    group_id: UUID
+    group_id: str
     group_size: int
     debit: int
     credit: int
     amount: int
-    hold_id: UUID | None
+    hold_id: str | None
     event_at: datetime
     booked_at: datetime
     period: date
@@ -125,7 +126,7 @@ async def close_through(connection: AsyncConnection, period: date, now: datetime
     await connection.execute(text("UPDATE book.closing SET closed_through = :period"), {"period": period})
 
 
-async def accounts_of_holds(connection: AsyncConnection, holds: Sequence[UUID]) -> set[Account]:
+async def accounts_of_holds(connection: AsyncConnection, holds: Sequence[str]) -> set[Account]:
     if not holds:
         return set()
     found = await connection.execute(
@@ -133,9 +134,9 @@ async def accounts_of_holds(connection: AsyncConnection, holds: Sequence[UUID]) 
             SELECT DISTINCT account.owner, account.purpose, account.commodity
             FROM book.holds AS hold
             JOIN book.accounts AS account ON account.id IN (hold.debit_account, hold.credit_account)
-            WHERE hold.id = ANY(CAST(:holds AS uuid[]))
+            WHERE hold.id = ANY(CAST(string_to_array(:holds, ',') AS uuid[]))
         """),
-        {"holds": holds},
+        {"holds": ",".join(holds)},
     )
     return {Account(*row) for row in found}
 
@@ -149,11 +150,14 @@ async def lock_accounts(connection: AsyncConnection, keys: Iterable[Account]) ->
         await connection.execute(
             text("""
                 INSERT INTO book.accounts (owner, purpose, commodity, floor)
-                SELECT * FROM unnest(CAST(:owners AS text[]), CAST(:purposes AS text[]), CAST(:commodities AS text[]),
-                                     CAST(:floors AS bigint[]))
+                SELECT owner, purpose, commodity, nullif(floor, '')::bigint
+                FROM unnest(string_to_array(:owners, chr(31)), string_to_array(:purposes, chr(31)),
+                            string_to_array(:commodities, chr(31)), string_to_array(:floors, chr(31)))
+                     AS wanted(owner, purpose, commodity, floor)
                 ON CONFLICT (owner, purpose, commodity) DO NOTHING
             """),
-            _columns(missing) | {"floors": [PURPOSES[key.purpose].floor for key in missing]},
+            _columns(missing)
+            | {"floors": _joined("" if (floor := PURPOSES[key.purpose].floor) is None else floor for key in missing)},
         )
         locked |= await _lock_existing(connection, missing)
     assert len(locked) == len(wanted), "each account exists once it was asked for"
@@ -166,8 +170,8 @@ async def _lock_existing(connection: AsyncConnection, keys: Sequence[Account]) -
             SELECT id, account.owner, account.purpose, account.commodity, floor,
                    debits_posted, credits_posted, debits_pending, credits_pending, version
             FROM book.accounts AS account
-            JOIN unnest(CAST(:owners AS text[]), CAST(:purposes AS text[]), CAST(:commodities AS text[]))
-                 AS wanted(owner, purpose, commodity)
+            JOIN unnest(string_to_array(:owners, chr(31)), string_to_array(:purposes, chr(31)),
+                        string_to_array(:commodities, chr(31))) AS wanted(owner, purpose, commodity)
                  ON (account.owner, account.purpose, account.commodity)
                   = (wanted.owner, wanted.purpose, wanted.commodity)
             ORDER BY id FOR UPDATE OF account
@@ -178,26 +182,35 @@ async def _lock_existing(connection: AsyncConnection, keys: Sequence[Account]) -
     return {row.key: row for row in rows}
 
 
-def _columns(keys: Sequence[Account]) -> dict[str, list[Any]]:
+def _columns(keys: Sequence[Account]) -> dict[str, str]:
     return {
-        "owners": [key.owner for key in keys],
-        "purposes": [key.purpose for key in keys],
-        "commodities": [key.commodity for key in keys],
+        "owners": _joined(key.owner for key in keys),
+        "purposes": _joined(key.purpose for key in keys),
+        "commodities": _joined(key.commodity for key in keys),
     }
 
 
-async def load_holds(connection: AsyncConnection, holds: Sequence[UUID]) -> list[HoldRow]:
+def _joined(values: Iterable[object]) -> str:
+    """A column of a batch as one text, cut again by `string_to_array(…, chr(31))`.
+
+    The driver dumps an array element by element; a joined text costs it nothing, and no value can hold a unit separator
+    because owners and facts are printable.
+    """
+    return "\x1f".join(map(str, values))
+
+
+async def load_holds(connection: AsyncConnection, holds: Sequence[str]) -> list[HoldRow]:
     """Their state cannot change while the caller has their accounts locked."""
     if not holds:
         return []
     found = await connection.execute(
         text("""
             SELECT id, debit_account, credit_account, amount, expires_at, state
-            FROM book.holds WHERE id = ANY(CAST(:holds AS uuid[]))
+            FROM book.holds WHERE id = ANY(CAST(string_to_array(:holds, ',') AS uuid[]))
         """),
-        {"holds": holds},
+        {"holds": ",".join(holds)},
     )
-    return [HoldRow(*row) for row in found]
+    return [HoldRow(row[0].hex, *row[1:]) for row in found]
 
 
 async def due_holds(connection: AsyncConnection, now: datetime, limit: int) -> list[str]:
@@ -212,26 +225,26 @@ async def due_holds(connection: AsyncConnection, now: datetime, limit: int) -> l
     return list(found.scalars())
 
 
-async def load_transfers(connection: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, TransferRow]:
+async def load_transfers(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, TransferRow]:
     found = await connection.execute(
         text("""
             SELECT id, fact, kind, group_id, group_size, debit_account, credit_account, amount, hold_id, event_at,
                    booked_at, period, corrects, span_start, span_end, memo
-            FROM book.transfers WHERE id = ANY(CAST(:ids AS uuid[]))
+            FROM book.transfers WHERE id = ANY(CAST(string_to_array(:ids, ',') AS uuid[]))
         """),
-        {"ids": ids},
+        {"ids": ",".join(ids)},
     )
     return {
-        row.id: TransferRow(
-            id=row.id,
+        row.id.hex: TransferRow(
+            id=row.id.hex,
             fact=row.fact,
             kind=Kind(row.kind),
-            group_id=row.group_id,
+            group_id=row.group_id.hex,
             group_size=row.group_size,
             debit=row.debit_account,
             credit=row.credit_account,
             amount=row.amount,
-            hold_id=row.hold_id,
+            hold_id=row.hold_id.hex if row.hold_id else None,
             event_at=row.event_at,
             booked_at=row.booked_at,
             period=row.period,
@@ -244,12 +257,15 @@ async def load_transfers(connection: AsyncConnection, ids: Sequence[UUID]) -> di
     }
 
 
-async def insert_transfers(connection: AsyncConnection, rows: Sequence[TransferRow]) -> None:
-    """By COPY in text form: the fastest way in, and the only escapes a fact or memo can need are the four below."""
-    if not rows:
-        return
+@asynccontextmanager
+async def writing_transfers(
+    connection: AsyncConnection,
+) -> AsyncIterator[Callable[[Sequence[TransferRow]], Awaitable[None]]]:
+    """Gives a function that sends rows on their way at once, so that the database works while the caller plays on.
+
+    By COPY in text form: the fastest way in.
+    """
     driver: DriverConnection[Any] = (await connection.get_raw_connection()).driver_connection  # type: ignore[assignment]
-    lines = "".join(_copy_line(row) for row in rows)
     async with (
         driver.cursor() as cursor,
         cursor.copy("""
@@ -258,20 +274,23 @@ async def insert_transfers(connection: AsyncConnection, rows: Sequence[TransferR
                                  debit_balance, credit_version, credit_balance, memo) FROM STDIN
         """) as copy,
     ):
-        await copy.write(lines)
+
+        async def send(rows: Sequence[TransferRow]) -> None:
+            await copy.write("".join(map(_copy_line, rows)))
+
+        yield send
 
 
 def _copy_line(row: TransferRow) -> str:
+    hold_id = row.hold_id or "\\N"
+    corrects = row.corrects or "\\N"
+    span_start, span_end = row.span_start or "\\N", row.span_end or "\\N"
     return (
         f"{row.id}\t{_escaped(row.fact)}\t{row.kind:d}\t{row.group_id}\t{row.group_size}\t{row.debit}\t{row.credit}\t"
-        f"{row.amount}\t{_or_null(row.hold_id)}\t{row.event_at}\t{row.booked_at}\t{row.period}\t"
-        f"{_or_null(row.corrects)}\t{_or_null(row.span_start)}\t{_or_null(row.span_end)}\t{row.debit_version}\t"
+        f"{row.amount}\t{hold_id}\t{row.event_at}\t{row.booked_at}\t{row.period}\t"
+        f"{corrects}\t{span_start}\t{span_end}\t{row.debit_version}\t"
         f"{row.debit_balance}\t{row.credit_version}\t{row.credit_balance}\t{_escaped(row.memo)}\n"
     )
-
-
-def _or_null(value: object) -> object:
-    return "\\N" if value is None else value
 
 
 def _escaped(value: str) -> str:
@@ -318,19 +337,22 @@ async def update_accounts(connection: AsyncConnection, rows: Sequence[AccountRow
             UPDATE book.accounts AS account
             SET debits_posted = now.debits_posted, credits_posted = now.credits_posted,
                 debits_pending = now.debits_pending, credits_pending = now.credits_pending, version = now.version
-            FROM unnest(CAST(:ids AS bigint[]), CAST(:debits_posted AS bigint[]), CAST(:credits_posted AS bigint[]),
-                        CAST(:debits_pending AS bigint[]), CAST(:credits_pending AS bigint[]),
-                        CAST(:versions AS bigint[]))
+            FROM unnest(CAST(string_to_array(:ids, chr(31)) AS bigint[]),
+                        CAST(string_to_array(:debits_posted, chr(31)) AS bigint[]),
+                        CAST(string_to_array(:credits_posted, chr(31)) AS bigint[]),
+                        CAST(string_to_array(:debits_pending, chr(31)) AS bigint[]),
+                        CAST(string_to_array(:credits_pending, chr(31)) AS bigint[]),
+                        CAST(string_to_array(:versions, chr(31)) AS bigint[]))
                  AS now(id, debits_posted, credits_posted, debits_pending, credits_pending, version)
             WHERE account.id = now.id
         """),
         {
-            "ids": [row.id for row in rows],
-            "debits_posted": [row.debits_posted for row in rows],
-            "credits_posted": [row.credits_posted for row in rows],
-            "debits_pending": [row.debits_pending for row in rows],
-            "credits_pending": [row.credits_pending for row in rows],
-            "versions": [row.version for row in rows],
+            "ids": _joined(row.id for row in rows),
+            "debits_posted": _joined(row.debits_posted for row in rows),
+            "credits_posted": _joined(row.credits_posted for row in rows),
+            "debits_pending": _joined(row.debits_pending for row in rows),
+            "credits_pending": _joined(row.credits_pending for row in rows),
+            "versions": _joined(row.version for row in rows),
         },
     )
 
@@ -352,8 +374,9 @@ async def balances(connection: AsyncConnection, keys: Sequence[Account]) -> dict
             SELECT account.owner, account.purpose, account.commodity,
                    debits_posted, credits_posted, debits_pending, credits_pending
             FROM book.accounts AS account
-            JOIN unnest(CAST(:owners AS text[]), CAST(:purposes AS text[]), CAST(:commodities AS text[]))
-                 AS wanted(owner, purpose, commodity) USING (owner, purpose, commodity)
+            JOIN unnest(string_to_array(:owners, chr(31)), string_to_array(:purposes, chr(31)),
+                        string_to_array(:commodities, chr(31))) AS wanted(owner, purpose, commodity)
+                 USING (owner, purpose, commodity)
         """),
         _columns(keys),
     )

@@ -1,18 +1,22 @@
 """What can be posted: transfers, holds, and what becomes of a hold. All of them immutable, each named by its fact."""
 
 from datetime import datetime
+from functools import lru_cache
+from hashlib import sha1
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from msgspec import Struct
 
 from wattbook.book.accounts import ENERGY, PURPOSES, Account
 from wattbook.book.routes import ALLOWED
-from wattbook.kernel.errors import InvalidInput, Refused
+from wattbook.kernel.errors import InvalidInput, Refused, WattbookError
 from wattbook.kernel.units import AMOUNT_MAX, CURRENCY_DIGITS
 
 FACTS: Final = UUID("6f1a8f52-6f0e-5f5b-9d55-77617474626b")
 """The namespace in which a fact becomes an id."""
+
+_NAMESPACE: Final = FACTS.bytes
 
 FACT_LENGTH_MAX: Final = 200
 OWNER_LENGTH_MAX: Final = 128
@@ -20,9 +24,16 @@ MEMO_LENGTH_MAX: Final = 500
 GROUP_MAX: Final = 64
 
 
-def fact_id(fact: str) -> UUID:
-    """The id of a fact: the same words, the same id, on any machine."""
-    return uuid5(FACTS, fact)
+def fact_id(fact: str) -> str:
+    """The id of a fact as 32 hex digits: the same words, the same id, on any machine.
+
+    A UUID of version 5 (RFC 9562, 5.5). Kept as text because the book handles ids by the hundred thousand, and a text
+    is made, hashed and sent in a third of the time of a `uuid.UUID`.
+    """
+    digest = bytearray(sha1(_NAMESPACE + fact.encode(), usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    return digest.hex()
 
 
 class Span(Struct, frozen=True, gc=False):
@@ -107,22 +118,39 @@ def validate(entry: Entry) -> None:
         return
     if isinstance(entry, Transfer) and entry.span is not None and not entry.span.start <= entry.span.end:
         raise InvalidInput(f"{entry.fact}: the span ends before it starts")
-    debit, credit = entry.debit, entry.credit
+    error = _pair_error(entry.debit, entry.credit)
+    if error is not None:
+        raise error.of(entry.fact)
+
+
+class _PairError(Struct, frozen=True):
+    """Why two accounts cannot post to each other, said once for all transfers between them."""
+
+    words: str
+    reason: str | None = None
+
+    def of(self, fact: str) -> WattbookError:
+        if self.reason is None:
+            return InvalidInput(f"{fact}: {self.words}")
+        return Refused(f"{fact}: {self.words}", reason=self.reason, fact=fact)
+
+
+@lru_cache(maxsize=65_536)
+def _pair_error(debit: Account, credit: Account) -> _PairError | None:
     if debit.commodity != credit.commodity:
-        raise InvalidInput(f"{entry.fact}: {credit.commodity} cannot become {debit.commodity}")
+        return _PairError(f"{credit.commodity} cannot become {debit.commodity}")
     for account in (debit, credit):
         purpose = PURPOSES.get(account.purpose)
         if purpose is None:
-            raise InvalidInput(f"{entry.fact}: no account is for {account.purpose!r}")
+            return _PairError(f"no account is for {account.purpose!r}")
         if (purpose.kind == "energy") != (account.commodity == ENERGY):
-            raise InvalidInput(f"{entry.fact}: {account.purpose} does not count {account.commodity}")
+            return _PairError(f"{account.purpose} does not count {account.commodity}")
         if not 0 < len(account.owner) <= OWNER_LENGTH_MAX or not account.owner.isprintable():
-            raise InvalidInput(f"{entry.fact}: an owner is 1 to {OWNER_LENGTH_MAX} printable characters")
+            return _PairError(f"an owner is 1 to {OWNER_LENGTH_MAX} printable characters")
     if debit.commodity != ENERGY and debit.commodity not in CURRENCY_DIGITS:
-        raise InvalidInput(f"{entry.fact}: unknown commodity {debit.commodity!r}")
+        return _PairError(f"unknown commodity {debit.commodity!r}")
     if debit == credit:
-        raise InvalidInput(f"{entry.fact}: an account cannot give to itself")
+        return _PairError("an account cannot give to itself")
     if (credit.purpose, debit.purpose) not in ALLOWED:
-        raise Refused(
-            f"{entry.fact}: no route leads from {credit.purpose} to {debit.purpose}", reason="no-route", fact=entry.fact
-        )
+        return _PairError(f"no route leads from {credit.purpose} to {debit.purpose}", "no-route")
+    return None
