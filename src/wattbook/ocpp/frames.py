@@ -52,7 +52,8 @@ Frame = Call | CallResult | CallError
 _typed: msgspec.json.Decoder[Frame] = msgspec.json.Decoder(Frame, float_hook=Decimal)
 _untyped: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
 _encode = msgspec.json.Encoder(decimal_format="number").encode
-_FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+# The last is a number whose exponent no decimal holds.
+_FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
 
 
 def parse(data: bytes) -> Frame:
@@ -98,7 +99,7 @@ def _second_look(data: bytes) -> Frame:
     except RecursionError:
         raise MalformedFrame(ErrorCode.FORMAT_VIOLATION, "the JSON is nested too deeply") from None
     except _FAULTS as fault:
-        raise MalformedFrame(ErrorCode.FORMAT_VIOLATION, f"not JSON: {fault}") from None
+        raise MalformedFrame(ErrorCode.FORMAT_VIOLATION, f"no JSON that can be read: {fault}") from None
     if not isinstance(elements, list) or not elements:
         raise MalformedFrame(ErrorCode.FORMAT_VIOLATION, "a frame is a JSON array with a message type number")
     message_type, unique_id = elements[0], _readable_id(elements)

@@ -170,7 +170,8 @@ class Socket(WSListener):
         if kind == WSMsgType.PING:
             transport.send_pong(frame.get_payload_as_bytes())
         elif kind == WSMsgType.CLOSE:
-            self._ended_because = self._ended_because or "the opposite end closed"
+            said = frame.get_close_reason() or "no reason given"
+            self._ended_because = self._ended_because or f"the opposite end closed: {said}"
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()
         elif frame.rsv1 or frame.rsv2 or frame.rsv3:
