@@ -32,6 +32,7 @@ class EmbeddedServer:
         self._lock = _own(self.data / "owner.lock")
         try:
             self._server = get_server(self.data / "postgres")
+            os.pwrite(self._lock, f"{os.getpid()}\n{self.url}\n".encode(), 0)
         except BaseException:
             os.close(self._lock)
             raise
@@ -54,7 +55,7 @@ def _own(path: Path) -> int:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        owner = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
+        owner = _said(descriptor)[0] or "unknown"
         os.close(descriptor)
         raise Conflict(
             f"the data folder {path.parent} is in use by process {owner};"
@@ -65,3 +66,27 @@ def _own(path: Path) -> int:
     os.ftruncate(descriptor, 0)
     os.write(descriptor, f"{os.getpid()}\n".encode())
     return descriptor
+
+
+def running_url(data: Path) -> str | None:
+    """Where the server of a data folder listens that another process owns; None when nobody does.
+
+    For a command that only wants to look, beside a process that serves.
+    """
+    try:
+        descriptor = os.open(data / "owner.lock", os.O_RDWR)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _said(descriptor)[1] or None
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _said(descriptor: int) -> tuple[str, str]:
+    """The owner's process id and its server's URL, as far as it has written them."""
+    lines = os.pread(descriptor, 4096, 0).decode(errors="replace").splitlines()
+    return (lines[0] if lines else "", lines[1] if len(lines) > 1 else "")

@@ -175,6 +175,11 @@ async def find_evses(connection: AsyncConnection, ids: Sequence[str]) -> list[Ev
     return await store.find(connection, tables.evses, Evse, keys)
 
 
+async def acceptances(connection: AsyncConnection) -> dict[str, Acceptance]:
+    """Every station, and whether it may take part: for a gateway that must decide a connection from memory."""
+    return {station: Acceptance(acceptance) for station, acceptance in await store.acceptances(connection)}
+
+
 async def set_acceptance(connection: AsyncConnection, acceptances: Sequence[tuple[str, Acceptance]]) -> None:
     """Let stations work, or keep them from it.
 

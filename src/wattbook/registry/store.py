@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Table, UniqueConstraint, text
+from sqlalchemy import Table, UniqueConstraint, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.kernel.errors import Conflict, NotFound
@@ -321,6 +321,11 @@ async def touch(connection: AsyncConnection, seen: Asked) -> None:
         """),
         _asked(seen),
     )
+
+
+async def acceptances(connection: AsyncConnection) -> list[tuple[str, str]]:
+    found = await connection.execute(select(tables.stations.c.id, tables.stations.c.acceptance))
+    return [(row[0], row[1]) for row in found]
 
 
 async def set_acceptance(connection: AsyncConnection, stations: Sequence[str], acceptances: Sequence[str]) -> list[str]:

@@ -1,0 +1,132 @@
+"""The inbox of the management system: one group commit in front of the controllers.
+
+Whatever the stations say gathers while the batch before commits; then it is handled kind by kind, set-based, in one
+transaction. Each answer goes out after that commit. A message that needs a partner's consent leaves the batch with a
+question; the partner is asked outside of any transaction, and the message comes again with what the partner said.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import Any
+
+import structlog
+from msgspec import Struct
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wattbook.charging.clearance import AskPartner, record_consents
+from wattbook.charging.events import Subscriber
+from wattbook.charging.policy import POLICY, Policy
+from wattbook.charging.ports import ConsentAnswer, ConsentRequest, PartnerConsent
+from wattbook.db.engine import Database
+from wattbook.db.group_commit import GroupCommit
+from wattbook.kernel.clock import Clock
+from wattbook.kernel.errors import Unavailable, WattbookError
+from wattbook.kernel.telemetry import MESSAGES
+from wattbook.ocpp import store
+from wattbook.ocpp.controllers import ROUTES
+from wattbook.ocpp.controllers.controller import Context, Outcome
+from wattbook.ocpp.message_handler import InboundMessage, RejectedFrame
+from wattbook.ocpp.messages import Answer, Request
+
+_ORDER = {kind: place for place, kind in enumerate(ROUTES)}
+
+log = structlog.get_logger(__name__)
+
+
+class _Item(Struct, frozen=True, gc=False):
+    """A message, and what its partner said if one was asked."""
+
+    inbound: InboundMessage
+    consent: tuple[ConsentRequest, ConsentAnswer] | None = None
+
+
+class Inbox:
+    """Give it to an `Entity`: `inbox(message)` answers after the commit, `quarantine(frame)` keeps what is rejected."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        heartbeat_interval_s: int,
+        partners: PartnerConsent | None = None,
+        subscribers: Sequence[Subscriber] = (),
+        policy: Policy = POLICY,
+    ) -> None:
+        self._clock = clock
+        self._partners = partners
+        self._context = Context(clock(), heartbeat_interval_s, policy, tuple(subscribers))
+        self._messages = GroupCommit[_Item, Outcome](database, self._handle)
+        self._rejected = GroupCommit[RejectedFrame, None](database, store.keep_rejected)
+
+    def start(self) -> None:
+        self._messages.start()
+        self._rejected.start()
+
+    async def stop(self) -> None:
+        """Commit and answer what was taken, then end."""
+        await self._messages.stop()
+        await self._rejected.stop()
+
+    async def __call__(self, inbound: InboundMessage) -> Answer:
+        """Handle a message; raises what its sender is told."""
+        outcome = await self._messages.submit(_Item(inbound))
+        if isinstance(outcome, AskPartner):
+            consent = await self._ask(outcome.request)
+            outcome = await self._messages.submit(_Item(inbound, (outcome.request, consent)))
+        if isinstance(outcome, AskPartner):
+            raise Unavailable("the partner's consent ran out before it was used; try again")
+        assert isinstance(outcome, Answer), "the group commit raises what is an error"
+        return outcome
+
+    def quarantine(self, frame: RejectedFrame) -> None:
+        """Keep a rejected frame; never raises, never waits."""
+        MESSAGES.labels(action="-", outcome=frame.error_code).inc()
+        try:
+            self._rejected.enqueue(frame)
+        except WattbookError as error:
+            log.error("frame-not-kept", station_id=frame.station_id, reason=frame.reason, because=error.message)
+
+    async def _ask(self, request: ConsentRequest) -> ConsentAnswer:
+        if self._partners is None:
+            return ConsentAnswer("unknown")
+        return await self._partners.ask(request)
+
+    async def _handle(self, connection: AsyncConnection, items: Sequence[_Item]) -> Sequence[Outcome]:
+        now = self._clock()
+        context = replace(self._context, now=now)
+        consents = [item.consent for item in items if item.consent is not None]
+        if consents:
+            await record_consents(connection, consents, now=now, policy=context.policy)
+        outcomes: list[Outcome | None] = [None] * len(items)
+        for wave in _waves(items):
+            for kind, places in groupby(wave, key=lambda place: type(items[place].inbound.message)):
+                chosen = list(places)
+                handled = await ROUTES[kind](connection, [items[place].inbound for place in chosen], context)
+                _count(kind, len(chosen))
+                for place, outcome in zip(chosen, handled, strict=True):
+                    outcomes[place] = outcome
+        return [outcome for outcome in outcomes if outcome is not None]
+
+
+def _waves(items: Sequence[_Item]) -> list[list[int]]:
+    """Places in the batch, such that a wave has one message of a station; within a wave by kind.
+
+    A station has one CALL outstanding, so there is one wave; two when its old and its new connection are both heard.
+    """
+    waves: list[list[int]] = []
+    heard: dict[str, int] = {}
+    for place, item in enumerate(items):
+        number = heard.get(item.inbound.station_id, 0)
+        heard[item.inbound.station_id] = number + 1
+        if number == len(waves):
+            waves.append([])
+        waves[number].append(place)
+    for wave in waves:
+        wave.sort(key=lambda place: _ORDER[type(items[place].inbound.message)])
+    return waves
+
+
+def _count(kind: type[Request[Any]], number: int) -> None:
+    MESSAGES.labels(action=kind.__name__, outcome="handled").inc(number)
