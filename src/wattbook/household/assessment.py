@@ -1,0 +1,165 @@
+"""What a house owes for a period when part of its energy was paid for elsewhere: a pure function of all that is known.
+
+Under a progressive tariff a kilowatt-hour costs what the others make it cost, so the charge of an EV cannot be priced
+by itself, and credits given payment by payment would depend on the order in which payments arrived. So the period is
+assessed as a whole, and again as a whole whenever a payment becomes known: what the meters measured, less everything
+that was paid elsewhere, is rated once. The duplicate charge is the bill of everything less that bill, and nothing
+simpler ("re-rated": it alone leaves the house with exactly the bill of its own consumption).
+
+More can be paid for than the meters measured: a charger's meter is another meter than the house's, and a payment may be
+wrong. What was measured is set off against payments in the order in which the charges ended; the rest is the exception,
+which no bill may lose sight of. Charges end in one order however their payments arrived.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, NamedTuple, Self
+
+from wattbook.kernel.errors import InvalidInput
+from wattbook.kernel.units import Currency, Energy, Money
+from wattbook.tariffs.household import HouseholdBill, HouseholdTariff, rate_household
+from wattbook.tariffs.period import BillingPeriod
+
+RE_RATED: Final = "re-rated"
+"""The policy by which the duplicate charge is found: the bill of all less the bill of the rest."""
+
+
+class Charge(NamedTuple):
+    """Energy charged at the house in this period and paid to a payment device or server, by the time it ended."""
+
+    ended_at: datetime
+    server: str
+    payment: str
+    energy_mwh: int
+
+
+class Share(NamedTuple):
+    """What a payment server's payments took: measured energy of the house, and energy beyond what was measured."""
+
+    covered_mwh: int = 0
+    excess_mwh: int = 0
+
+    def plus(self, other: "Share") -> "Share":
+        return Share(self.covered_mwh + other.covered_mwh, self.excess_mwh + other.excess_mwh)
+
+    def minus(self, other: "Share") -> "Share":
+        return Share(self.covered_mwh - other.covered_mwh, self.excess_mwh - other.excess_mwh)
+
+
+class Lines(NamedTuple):
+    """The lines of a bill, or the differences that a credit note has; amounts in stored units of the currency.
+
+    `rounding` is what the last step of the bill took from, or gave to, the sum of the others.
+    """
+
+    kwh: int
+    base: int
+    energy: int
+    climate: int
+    fuel: int
+    vat: int
+    fund: int
+    rounding: int
+    total: int
+
+    @classmethod
+    def of(cls, bill: HouseholdBill) -> Self:
+        rounding = bill.total - bill.subtotal - bill.vat - bill.fund
+        won = (bill.base, bill.energy, bill.climate, bill.fuel, bill.vat, bill.fund, rounding, bill.total)
+        unit = Money.of(1, bill.currency).amount
+        return cls(bill.kwh, *(amount * unit for amount in won))
+
+    @property
+    def subtotal(self) -> int:
+        """Before taxes and levies: what is the utility's."""
+        return self.base + self.energy + self.climate + self.fuel
+
+    def minus(self, other: "Lines") -> "Lines":
+        return Lines(*(mine - theirs for mine, theirs in zip(self, other, strict=True)))
+
+    @property
+    def negated(self) -> "Lines":
+        return Lines(*(-amount for amount in self))
+
+    def money(self, currency: str) -> dict[str, Money]:
+        """Every line but the kWh, by name, in order."""
+        unit = Currency.of(currency)
+        return {name: Money(amount, unit) for name, amount in self._asdict().items() if name != "kwh"}
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """A house's period: `household_mwh + paid_mwh + exception_mwh = metered_mwh`, and what that costs.
+
+    Attributes:
+        household_mwh: what the house answers for.
+        paid_mwh: what was paid elsewhere, measured by the house or not.
+        exception_mwh: zero, or less than zero by what was paid for and not measured.
+        shares: of each payment server.
+        gross: the bill of everything that was measured.
+        bill: the bill of what the house answers for.
+    """
+
+    metered_mwh: int
+    household_mwh: int
+    paid_mwh: int
+    exception_mwh: int
+    shares: dict[str, Share]
+    gross: HouseholdBill
+    bill: HouseholdBill
+
+    @property
+    def lines(self) -> Lines:
+        return Lines.of(self.bill)
+
+    @property
+    def gross_total(self) -> int:
+        """In stored units."""
+        return Lines.of(self.gross).total
+
+    @property
+    def duplicate(self) -> int:
+        """What would be charged twice if the house paid the gross bill; in stored units."""
+        return self.gross_total - self.lines.total
+
+
+def assess(tariff: HouseholdTariff, period: BillingPeriod, metered_mwh: int, charges: Sequence[Charge]) -> Assessment:
+    """Assess a period from everything known of it; the order of `charges` does not matter.
+
+    Raises:
+        InvalidInput: less than nothing was measured or charged, or the tariff cannot rate the period.
+    """
+    shares = allocate(metered_mwh, charges)
+    household_mwh = metered_mwh - sum(share.covered_mwh for share in shares.values())
+    assessed = Assessment(
+        metered_mwh=metered_mwh,
+        household_mwh=household_mwh,
+        paid_mwh=sum(charge.energy_mwh for charge in charges),
+        exception_mwh=-sum(share.excess_mwh for share in shares.values()),
+        shares=shares,
+        gross=rate_household(tariff, Energy(metered_mwh), period),
+        bill=rate_household(tariff, Energy(household_mwh), period),
+    )
+    assert assessed.household_mwh + assessed.paid_mwh + assessed.exception_mwh == metered_mwh
+    return assessed
+
+
+def allocate(metered_mwh: int, charges: Sequence[Charge]) -> dict[str, Share]:
+    """What each server's payments took of the measured energy, the charge that ended first served first.
+
+    Raises:
+        InvalidInput: less than nothing was measured or charged.
+    """
+    if metered_mwh < 0:
+        raise InvalidInput(f"a period cannot have {metered_mwh} mWh")
+    shares: dict[str, Share] = {}
+    left_mwh = metered_mwh
+    for charge in sorted(charges):
+        if charge.energy_mwh <= 0:
+            raise InvalidInput(f"payment {charge.payment} of {charge.server} has {charge.energy_mwh} mWh")
+        covered_mwh = min(charge.energy_mwh, left_mwh)
+        left_mwh -= covered_mwh
+        share = Share(covered_mwh, charge.energy_mwh - covered_mwh)
+        shares[charge.server] = shares.get(charge.server, Share()).plus(share)
+    return shares

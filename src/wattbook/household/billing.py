@@ -1,0 +1,252 @@
+"""The bill of a house for a period: what its meters measured, less what was paid elsewhere, rated once.
+
+Houses are billed in batches: a fixed number of statements and one pass over the interval files for all of them. What is
+wrong with one house is a value in its place and does not hold up the others. A bill is issued once: asked for again, it
+is returned as it was.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wattbook.book.posting import BATCH_MAX, post
+from wattbook.book.transfers import GROUP_MAX, Span, Transfer, fact_id
+from wattbook.household import documents, store
+from wattbook.household.assessment import RE_RATED, Assessment, Charge, assess
+from wattbook.household.documents import Bill
+from wattbook.household.intervals import IntervalStore, MeterEnergy, MeterSpan
+from wattbook.household.postings import Delivery, Ledger, deliveries, paid_elsewhere, sale
+from wattbook.kernel.clock import format_rfc3339, utc
+from wattbook.kernel.errors import Conflict, InvalidInput, NotFound, Refused, WattbookError
+from wattbook.registry.households import Household, find_households, meters_of_households
+from wattbook.registry.meters import MeterPlace, allocate_meters, find_meters, places_of_meters
+from wattbook.registry.validity import Ambiguous, Missing
+from wattbook.tariffs.catalogue import household_tariff
+from wattbook.tariffs.household import HouseholdTariff
+from wattbook.tariffs.period import BillingPeriod
+
+HOUSEHOLDS_MAX: Final = BATCH_MAX // GROUP_MAX
+"""In one call, so that the postings of all of them fit into one batch of the book."""
+MOMENT: Final = timedelta(microseconds=1)
+"""The finest step of time that is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Utility:
+    """Who bills houses: a party of the registry, and the balance group from which it supplies them."""
+
+    party: str
+    balance_group: str
+
+
+async def bill_period(
+    connection: AsyncConnection,
+    intervals: IntervalStore,
+    households: Sequence[str],
+    period: BillingPeriod,
+    utility: Utility,
+    *,
+    now: datetime,
+) -> list[Bill | WattbookError]:
+    """Issue the bill of each house for the period, and post it.
+
+    Returns, for each house:
+        its bill, the one issued before if there is one;
+        NotFound: the house or its tariff is not known;
+        InvalidInput: the period is not over, or the tariff cannot rate it;
+        Conflict: another bill of the house covers part of the period;
+        Refused: no meter measures the house (`reason` `no-meter`), a meter is not allocated to just one house and
+            network operator (`allocation`), or readings are missing (`incomplete`).
+
+    Raises:
+        InvalidInput: more than `HOUSEHOLDS_MAX` houses.
+    """
+    if len(households) > HOUSEHOLDS_MAX:
+        raise InvalidInput(f"at most {HOUSEHOLDS_MAX} households are billed in one call, not {len(households)}")
+    run = _Run(period, utility, utc(now))
+    await run.open(connection, list(dict.fromkeys(households)))
+    await store.lock_houses(connection, list(run.drafts))
+    await run.keep_what_was_issued(connection)
+    await run.match_meters(connection)
+    await run.sum_up(connection, intervals)
+    await run.assess(connection)
+    await run.issue(connection)
+    return [run.results[household] for household in households]
+
+
+def period_in_utc(tariff: HouseholdTariff, period: BillingPeriod) -> tuple[datetime, datetime]:
+    """The first moment of the period, and the first after it: days begin at midnight where the tariff holds."""
+    zone = ZoneInfo(tariff.time_zone)
+    starts, ends = period.first, period.last + timedelta(days=1)
+    return utc(datetime.combine(starts, time(), zone)), utc(datetime.combine(ends, time(), zone))
+
+
+async def charges_in_time(connection: AsyncConnection, asked: store.Asked) -> list[list[Charge]]:
+    """For each (household, from, to): what was charged there and paid elsewhere, by the end of each part of a charge,
+    which is after `from` and at the latest at `to`."""
+    charges: list[list[Charge]] = [[] for _ in asked]
+    for place, ended_at, server, payment, energy_mwh in await store.paid_parts(connection, asked):
+        charges[place].append(Charge(ended_at, server, payment, energy_mwh))
+    return charges
+
+
+@dataclass(slots=True)
+class _Draft:
+    """What is known of a house's bill so far."""
+
+    tariff: HouseholdTariff
+    starts_at: datetime
+    ends_at: datetime
+    spans: list[MeterSpan] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)
+
+    @property
+    def metered_mwh(self) -> int:
+        return sum(delivery.energy_mwh for delivery in self.deliveries)
+
+
+class _Run:
+    """One call of `bill_period`: a house moves from `drafts` to `results` with its bill or its error."""
+
+    def __init__(self, period: BillingPeriod, utility: Utility, now: datetime) -> None:
+        self.period = period
+        self.utility = utility
+        self.now = now
+        self.drafts: dict[str, _Draft] = {}
+        self.results: dict[str, Bill | WattbookError] = {}
+        self._assessments: dict[str, Assessment] = {}
+
+    async def open(self, connection: AsyncConnection, households: Sequence[str]) -> None:
+        for household, record in zip(households, await find_households(connection, households), strict=True):
+            try:
+                self.drafts[household] = self._draft(household, record)
+            except WattbookError as error:
+                self.results[household] = error
+
+    async def keep_what_was_issued(self, connection: AsyncConnection) -> None:
+        for bill in await documents.bills_in_time(connection, self._times()):
+            if bill.period == self.period:
+                self._finish(bill.household, bill)
+            else:
+                words = f"household {bill.household} has a bill for {bill.period}, which overlaps {self.period}"
+                self._finish(bill.household, Conflict(words, bill=bill.id))
+
+    async def match_meters(self, connection: AsyncConnection) -> None:
+        times = self._times()
+        matched: list[tuple[str, MeterPlace]] = []
+        for (household, _, _), places in zip(times, await meters_of_households(connection, times), strict=True):
+            matched += [] if isinstance(places, Missing) else [(household, place) for place in places]
+        meters = await find_meters(connection, [place.meter for _, place in matched])
+        spans = [_clipped(place, self.drafts[household]) for household, place in matched]
+        starts = [(place.meter, since) for (_, place), (since, _) in zip(matched, spans, strict=True)]
+        measured = await places_of_meters(connection, starts)
+        for (household, place), meter, span, found in zip(matched, meters, spans, measured, strict=True):
+            if isinstance(found, Missing | Ambiguous):
+                self._refuse(household, "allocation", found.reason)
+            elif meter is not None and meter.obis_import is not None and household in self.drafts:
+                self.drafts[household].spans.append(MeterSpan(place.meter, meter.obis_import, *span))
+        for household in [household for household, draft in self.drafts.items() if not draft.spans]:
+            self._refuse(household, "no-meter", "no meter measures what it draws in this period")
+
+    async def sum_up(self, connection: AsyncConnection, intervals: IntervalStore) -> None:
+        wanted = [(household, span) for household, draft in self.drafts.items() for span in draft.spans]
+        energies = await intervals.energy(connection, [span for _, span in wanted])
+        first = await allocate_meters(connection, [(span.meter_no, span.since) for _, span in wanted])
+        last = await allocate_meters(connection, [(span.meter_no, span.until - MOMENT) for _, span in wanted])
+        for (household, span), energy, network, network_then in zip(wanted, energies, first, last, strict=True):
+            if isinstance(network, Missing | Ambiguous):
+                self._refuse(household, "allocation", network.reason)
+            elif network != network_then:
+                self._refuse(household, "allocation", f"the network of meter {span.meter_no} changes within the period")
+            elif not energy.covers(span):
+                self._refuse(household, "incomplete", _gap(span, energy))
+            elif household in self.drafts:
+                delivery = Delivery(span.meter_no, network.id, energy.energy_mwh, Span(span.since, span.until))
+                self.drafts[household].deliveries.append(delivery)
+
+    async def assess(self, connection: AsyncConnection) -> None:
+        times = self._times()
+        for (household, _, _), charges in zip(times, await charges_in_time(connection, times), strict=True):
+            draft = self.drafts[household]
+            try:
+                self._assessments[household] = assess(draft.tariff, self.period, draft.metered_mwh, charges)
+            except WattbookError as error:
+                self._finish(household, error)
+
+    async def issue(self, connection: AsyncConnection) -> None:
+        drafted = [self._document(household) for household in self.drafts]
+        outcomes = await post(connection, [entries for _, entries in drafted], booked_at=self.now)
+        for (bill, _), outcome in zip(drafted, outcomes, strict=True):
+            self._finish(bill.household, outcome if isinstance(outcome, WattbookError) else bill)
+        issued = {bill.household: bill for bill, _ in drafted}
+        await documents.add_bills(
+            connection, [bill for bill in issued.values() if self.results[bill.household] is bill]
+        )
+
+    def _draft(self, household: str, record: Household | None) -> _Draft:
+        if record is None:
+            raise NotFound(f"household {household} is not registered", household=household)
+        tariff = household_tariff(record.tariff)
+        starts_at, ends_at = period_in_utc(tariff, self.period)
+        if ends_at > self.now:
+            raise InvalidInput(f"{self.period} is not over before {format_rfc3339(ends_at)}")
+        return _Draft(tariff, starts_at, ends_at)
+
+    def _document(self, household: str) -> tuple[Bill, list[Transfer]]:
+        draft, assessed = self.drafts[household], self._assessments[household]
+        bill_id = f"{household}:{self.period.first}"
+        ledger = Ledger(f"bill:{bill_id}", household, self.utility.party, draft.tariff.currency, draft.ends_at)
+        entries = [
+            *deliveries(ledger, self.utility.balance_group, draft.deliveries),
+            *paid_elsewhere(ledger, assessed.shares),
+            *sale(ledger, assessed.lines),
+        ]
+        bill = Bill(
+            id=bill_id,
+            household=household,
+            period=self.period,
+            starts_at=draft.starts_at,
+            ends_at=draft.ends_at,
+            issued_at=self.now,
+            utility=self.utility.party,
+            tariff=draft.tariff.name,
+            policy=RE_RATED,
+            currency=draft.tariff.currency,
+            metered_mwh=assessed.metered_mwh,
+            paid_mwh=assessed.paid_mwh,
+            exception_mwh=assessed.exception_mwh,
+            household_mwh=assessed.household_mwh,
+            lines=assessed.lines,
+            gross_total=assessed.gross_total,
+            posting=UUID(fact_id(entries[0].fact)),
+        )
+        return bill, entries
+
+    def _times(self) -> list[tuple[str, datetime, datetime]]:
+        return [(household, draft.starts_at, draft.ends_at) for household, draft in self.drafts.items()]
+
+    def _refuse(self, household: str, reason: str, words: str) -> None:
+        self._finish(household, Refused(f"household {household}, {self.period}: {words}", reason=reason))
+
+    def _finish(self, household: str, result: Bill | WattbookError) -> None:
+        self.results[household] = result
+        self.drafts.pop(household, None)
+
+
+def _clipped(place: MeterPlace, draft: _Draft) -> tuple[datetime, datetime]:
+    """The part of the period in which the meter measured the house."""
+    ends = [draft.ends_at] if place.valid_to is None else [draft.ends_at, utc(place.valid_to)]
+    return max(draft.starts_at, utc(place.valid_from)), min(ends)
+
+
+def _gap(span: MeterSpan, energy: MeterEnergy) -> str:
+    words = f"meter {span.meter_no}, register {span.register}, from {format_rfc3339(span.since)}"
+    if energy.lengths > 1:
+        return f"{words} has intervals of {energy.lengths} different lengths"
+    wanted = int((span.until - span.since) / timedelta(minutes=1))
+    return f"{words} has readings for {energy.minutes} of {wanted} minutes"

@@ -1,0 +1,215 @@
+"""Bills and credit notes of houses: what was issued, line by line, and never changes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wattbook.household import store
+from wattbook.household.assessment import Lines
+from wattbook.kernel.units import Currency, Energy, Money
+from wattbook.tariffs.period import BillingPeriod
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """The bill of a house for a period, as it was issued.
+
+    `household_mwh + paid_mwh + exception_mwh = metered_mwh`; `gross_total - duplicate = lines.total`.
+
+    Attributes:
+        id: `<household>:<first day>`; numbers without gaps are given to the customer's document, elsewhere.
+        period: days of the tariff's calendar; `starts_at` and `ends_at` are the same in UTC, the end not included.
+        paid_mwh: energy paid elsewhere, as known when the bill was issued.
+        exception_mwh: zero, or less than zero by what was paid for and not measured.
+        lines: what the house owes, for `household_mwh`; amounts in stored units of `currency`.
+        gross_total: the bill of everything that was measured.
+        posting: group of its postings in the book.
+    """
+
+    id: str
+    household: str
+    period: BillingPeriod
+    starts_at: datetime
+    ends_at: datetime
+    issued_at: datetime
+    utility: str
+    tariff: str
+    policy: str
+    currency: str
+    metered_mwh: int
+    paid_mwh: int
+    exception_mwh: int
+    household_mwh: int
+    lines: Lines
+    gross_total: int
+    posting: UUID
+
+    @property
+    def total(self) -> Money:
+        return Money(self.lines.total, Currency.of(self.currency))
+
+    @property
+    def duplicate(self) -> Money:
+        """What the house would have been charged for energy that was paid elsewhere."""
+        return Money(self.gross_total - self.lines.total, Currency.of(self.currency))
+
+    def covers(self, household: str, since: datetime, until: datetime) -> bool:
+        """Whether it is of this house and shares any moment with the time given."""
+        return self.household == household and self.starts_at < until and since < self.ends_at
+
+    @property
+    def consumption(self) -> Energy:
+        return Energy(self.household_mwh)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditNote:
+    """What a later payment, or its withdrawal, changed in a bill; a negative total is a charge.
+
+    A note over nothing at all records energy that changed hands below the bill's rounding.
+
+    Attributes:
+        id: `<bill>:<revision>`.
+        revision: 1 for the first note of a bill.
+        paid_mwh: of the whole period, as known now; the same holds for `exception_mwh` and `household_mwh`.
+        lines: what each line of the bill is less by, with the rounding line that makes them sum to the total.
+    """
+
+    id: str
+    bill: str
+    revision: int
+    issued_at: datetime
+    policy: str
+    currency: str
+    paid_mwh: int
+    exception_mwh: int
+    household_mwh: int
+    lines: Lines
+    posting: UUID
+
+    @property
+    def total(self) -> Money:
+        return Money(self.lines.total, Currency.of(self.currency))
+
+
+def corrected(bill: Bill, notes: Sequence[CreditNote]) -> Lines:
+    """What the house owes in the end: the bill less all its credit notes."""
+    lines = bill.lines
+    for note in notes:
+        lines = lines.minus(note.lines)
+    return lines
+
+
+async def bills_of_households(connection: AsyncConnection, households: Sequence[str]) -> list[Bill]:
+    """Every bill of these houses, by house and period."""
+    return [_bill_of_row(row) for row in await store.bills_of_households(connection, households)]
+
+
+async def bills_in_time(connection: AsyncConnection, asked: Sequence[tuple[str, datetime, datetime]]) -> list[Bill]:
+    """The bills of each (household, from, to) whose period shares any moment with it, each once."""
+    return [_bill_of_row(row) for row in await store.bills_in_time(connection, asked)]
+
+
+async def credit_notes_of_bills(connection: AsyncConnection, bills: Sequence[str]) -> dict[str, list[CreditNote]]:
+    """The credit notes of each bill, in the order of their issue; an empty list for a bill that has none."""
+    notes: dict[str, list[CreditNote]] = {bill: [] for bill in bills}
+    for row in await store.credit_notes_of_bills(connection, bills):
+        notes[row["bill"]].append(_note_of_row(row))
+    return notes
+
+
+async def add_bills(connection: AsyncConnection, bills: Sequence[Bill]) -> None:
+    await store.add_bills(
+        connection,
+        [
+            {
+                "id": bill.id,
+                "household": bill.household,
+                "first_day": bill.period.first,
+                "last_day": bill.period.last,
+                "starts_at": bill.starts_at,
+                "ends_at": bill.ends_at,
+                "issued_at": bill.issued_at,
+                "utility": bill.utility,
+                "tariff": bill.tariff,
+                "policy": bill.policy,
+                "currency": bill.currency,
+                "metered_mwh": bill.metered_mwh,
+                "paid_mwh": bill.paid_mwh,
+                "exception_mwh": bill.exception_mwh,
+                "household_mwh": bill.household_mwh,
+                "gross_total": bill.gross_total,
+                "posting": bill.posting,
+            }
+            | bill.lines._asdict()
+            for bill in bills
+        ],
+    )
+
+
+async def add_credit_notes(connection: AsyncConnection, notes: Sequence[CreditNote]) -> None:
+    await store.add_credit_notes(
+        connection,
+        [
+            {
+                "id": note.id,
+                "bill": note.bill,
+                "revision": note.revision,
+                "issued_at": note.issued_at,
+                "policy": note.policy,
+                "currency": note.currency,
+                "paid_mwh": note.paid_mwh,
+                "exception_mwh": note.exception_mwh,
+                "household_mwh": note.household_mwh,
+                "posting": note.posting,
+            }
+            | note.lines._asdict()
+            for note in notes
+        ],
+    )
+
+
+def _bill_of_row(row: store.Row) -> Bill:
+    first: date = row["first_day"]
+    return Bill(
+        id=row["id"],
+        household=row["household"],
+        period=BillingPeriod(first, row["last_day"]),
+        starts_at=row["starts_at"],
+        ends_at=row["ends_at"],
+        issued_at=row["issued_at"],
+        utility=row["utility"],
+        tariff=row["tariff"],
+        policy=row["policy"],
+        currency=row["currency"],
+        metered_mwh=row["metered_mwh"],
+        paid_mwh=row["paid_mwh"],
+        exception_mwh=row["exception_mwh"],
+        household_mwh=row["household_mwh"],
+        lines=_lines_of_row(row),
+        gross_total=row["gross_total"],
+        posting=row["posting"],
+    )
+
+
+def _note_of_row(row: store.Row) -> CreditNote:
+    return CreditNote(
+        id=row["id"],
+        bill=row["bill"],
+        revision=row["revision"],
+        issued_at=row["issued_at"],
+        policy=row["policy"],
+        currency=row["currency"],
+        paid_mwh=row["paid_mwh"],
+        exception_mwh=row["exception_mwh"],
+        household_mwh=row["household_mwh"],
+        lines=_lines_of_row(row),
+        posting=row["posting"],
+    )
+
+
+def _lines_of_row(row: store.Row) -> Lines:
+    return Lines(*(row[name] for name in Lines._fields))

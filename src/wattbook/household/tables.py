@@ -1,0 +1,159 @@
+"""The tables of the household room. Energy in mWh; amounts in the stored units of the bill's currency.
+
+Readings are in Parquet files; `interval_files` says which of them count. Bills and credit notes never change.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    TIMESTAMP,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+)
+
+from wattbook.db.metadata import metadata
+
+
+def _lines() -> tuple[Column[Any], ...]:
+    """Energy rated, and one column for each line of a document."""
+    kwh = Column("kwh", BigInteger, nullable=False, comment="as rated, in whole kWh")
+    names = ("base", "energy", "climate", "fuel", "vat", "fund", "rounding", "total")
+    return kwh, *(Column(name, BigInteger, nullable=False) for name in names)
+
+
+def _sum_of_lines() -> CheckConstraint:
+    return CheckConstraint("total = base + energy + climate + fuel + vat + fund + rounding", name="sum")
+
+
+interval_batches = Table(
+    "interval_batches",
+    metadata,
+    Column("number", BigInteger, Identity(always=True), primary_key=True),
+    Column("id", Text, nullable=False, unique=True, comment="as its sender names it"),
+    Column("digest", Text, nullable=False, comment="SHA-256 of the readings in order"),
+    Column("readings", BigInteger, nullable=False),
+    Column("received_at", TIMESTAMP(timezone=True), nullable=False),
+    schema="household",
+)
+
+interval_files = Table(
+    "interval_files",
+    metadata,
+    Column("path", Text, primary_key=True, comment="within the folder of interval files"),
+    Column("batch", BigInteger, ForeignKey("household.interval_batches.number"), nullable=False),
+    Column("day", Date, nullable=False, index=True, comment="UTC day on which its intervals start"),
+    Column("readings", BigInteger, nullable=False),
+    Column("meter_first", Text, nullable=False, comment="lowest meter number in it"),
+    Column("meter_last", Text, nullable=False),
+    schema="household",
+)
+
+# One row a house that was billed or paid for. Who locks it may read and write the house's bills and payments alone.
+houses = Table("houses", metadata, Column("id", Text, primary_key=True), schema="household")
+
+bills = Table(
+    "bills",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("household", Text, ForeignKey("household.houses.id"), nullable=False),
+    Column("first_day", Date, nullable=False),
+    Column("last_day", Date, nullable=False),
+    Column("starts_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("ends_at", TIMESTAMP(timezone=True), nullable=False, comment="first moment after the period"),
+    Column("issued_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("utility", Text, nullable=False),
+    Column("tariff", Text, nullable=False),
+    Column("policy", Text, nullable=False, comment="how energy paid elsewhere is taken out of the bill"),
+    Column("currency", Text, nullable=False),
+    Column("metered_mwh", BigInteger, nullable=False),
+    Column("paid_mwh", BigInteger, nullable=False, comment="paid elsewhere, as known when it was issued"),
+    Column("exception_mwh", BigInteger, nullable=False, comment="less than zero: paid for and not measured"),
+    Column("household_mwh", BigInteger, nullable=False, comment="what the house answers for"),
+    *_lines(),
+    Column("gross_total", BigInteger, nullable=False, comment="the bill of everything measured"),
+    Column("posting", Uuid, nullable=False, comment="group of its postings"),
+    UniqueConstraint("household", "first_day"),
+    CheckConstraint("household_mwh + paid_mwh + exception_mwh = metered_mwh", name="energy"),
+    CheckConstraint("household_mwh >= 0 AND exception_mwh <= 0", name="signs"),
+    CheckConstraint("starts_at < ends_at AND first_day <= last_day", name="period"),
+    _sum_of_lines(),
+    schema="household",
+)
+
+credit_notes = Table(
+    "credit_notes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("bill", Text, ForeignKey("household.bills.id"), nullable=False),
+    Column("revision", Integer, nullable=False, comment="1 for the first one of a bill"),
+    Column("issued_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("paid_mwh", BigInteger, nullable=False, comment="of the whole period, as known now"),
+    Column("exception_mwh", BigInteger, nullable=False),
+    Column("household_mwh", BigInteger, nullable=False, comment="what the house answers for from now on"),
+    *_lines(),
+    Column("posting", Uuid, nullable=False, comment="group of its postings"),
+    UniqueConstraint("bill", "revision"),
+    CheckConstraint("household_mwh >= 0 AND exception_mwh <= 0", name="signs"),
+    _sum_of_lines(),
+    schema="household",
+)
+
+payments = Table(
+    "payments",
+    metadata,
+    Column("server", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("household", Text, ForeignKey("household.houses.id"), nullable=False),
+    Column("energy_mwh", BigInteger, nullable=False),
+    Column("started_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("ended_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("received_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("amount", BigInteger, comment="what the driver paid"),
+    Column("currency", Text),
+    Column("state", Text, nullable=False),
+    Column("split", Text, nullable=False, comment="what decides its billing period: its end, or its own intervals"),
+    CheckConstraint("energy_mwh > 0 AND started_at < ended_at", name="charge"),
+    CheckConstraint("state IN ('paid', 'withdrawn')", name="state"),
+    CheckConstraint("split IN ('end-time', 'intervals')", name="split"),
+    CheckConstraint("(amount IS NULL) = (currency IS NULL)", name="money"),
+    Index("payments_household_idx", "household", "ended_at"),
+    schema="household",
+)
+
+payment_parts = Table(
+    "payment_parts",
+    metadata,
+    Column("server", Text, primary_key=True),
+    Column("payment", Text, primary_key=True),
+    Column("ended_at", TIMESTAMP(timezone=True), primary_key=True, comment="belongs to the period in which it ends"),
+    Column("household", Text, nullable=False),
+    Column("energy_mwh", BigInteger, nullable=False),
+    CheckConstraint("energy_mwh > 0", name="energy"),
+    Index("payment_parts_household_idx", "household", "ended_at"),
+    schema="household",
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("digest", Text, primary_key=True, comment="SHA-256 of content and code"),
+    Column("code", Text, nullable=False, comment="invalid-input, not-found or conflict"),
+    Column("reason", Text, nullable=False),
+    Column("content", Text, nullable=False, comment="the payment information as JSON"),
+    Column("first_received_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("last_received_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("times", BigInteger, nullable=False),
+    schema="household",
+)
