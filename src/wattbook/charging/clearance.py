@@ -1,0 +1,443 @@
+"""Clearance: may this driver draw power, or feed it in, at this place, now?
+
+The checks run in the order in which the methods name them: the station works and has a price (charging across
+operators, step 1), the token is valid, the balance is enough (step 2), the unit has one supplier and the meter one
+network operator (location-independent power intake). The first that fails refuses, with a reason a program can act on
+and a message for people; every refusal is kept.
+
+A token we have not issued is its issuer's to judge. The first answer is then `AskPartner`; who asks does so outside of
+any transaction, stores what came back with `record_consents`, and clears again. The supplier of a foreign driver is
+the one its issuer names.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, Literal
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wattbook.book.accounts import Account, Balance
+from wattbook.book.statements import balances
+from wattbook.charging import store
+from wattbook.charging.policy import POLICY, Policy
+from wattbook.charging.ports import Consent, ConsentAnswer, ConsentRequest
+from wattbook.charging.price import parsed_tariff, tariff_text
+from wattbook.charging.store import StoredConsent, StoredRefusal
+from wattbook.kernel.clock import utc
+from wattbook.kernel.errors import InvalidInput, Refused
+from wattbook.kernel.identifiers import Eic, MarketPartnerId, PartyId
+from wattbook.kernel.units import Money
+from wattbook.registry.clearance import ClearanceFacts, clearance_facts
+from wattbook.registry.clearance import ClearanceRequest as FactsRequest
+from wattbook.registry.customers import AccountKind, Customer, Holder, Token, TokenType
+from wattbook.registry.parties import find_suppliers
+from wattbook.registry.stations import Acceptance, StationTariff
+from wattbook.registry.validity import Ambiguous, Missing
+from wattbook.tariffs.station import refuse_unsupported
+
+Reason = Literal[
+    "station-unknown", "station-unavailable", "evse-unknown", "tariff-missing", "tariff-unsupported",
+    "token-unknown", "token-ambiguous", "token-blocked", "token-expired", "token-not-allowed", "customer-missing",
+    "partner-unreachable", "no-credit", "supplier-missing", "supplier-ambiguous", "meter-missing", "meter-ambiguous",
+    "network-operator-missing", "network-operator-ambiguous",
+]  # fmt: skip
+"""`details['reason']` of a refusal."""
+
+Payment = Literal["prepaid", "postpaid", "partner", "none"]
+
+_REFUSED_BY_PARTNER: Final[dict[Consent, tuple[Reason, str]]] = {
+    "blocked": ("token-blocked", "its issuer has blocked it"),
+    "expired": ("token-expired", "its issuer says it has expired"),
+    "no_credit": ("no-credit", "its issuer says the balance is not enough"),
+    "not_allowed": ("token-not-allowed", "its issuer does not allow it here"),
+    "unknown": ("token-unknown", "nobody knows it"),
+    "unreachable": ("partner-unreachable", "its issuer does not answer"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ClearanceRequest:
+    """Who wants to charge or feed in where.
+
+    Attributes:
+        connector_no: the station's number of the EVSE; 0 when it does not say (Authorize of OCPP 1.6). Then tariff,
+            meter and network operator are not looked at until the session starts.
+    """
+
+    station_id: str
+    connector_no: int
+    token_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """Who charges, who pays, and on whose account the energy counts.
+
+    Attributes:
+        customer_id: of a customer of ours; None for a partner's.
+        available: what a prepaid customer may still spend, stored units of the currency; None for other payments.
+        prepaid: what is set aside for the session, stored units: by a partner that said so, or held here at the start.
+        valid_until: when the token expires, as far as known.
+    """
+
+    token_uid: str
+    token_type: str
+    token_party: str
+    contract_id: str | None
+    customer_id: str | None
+    payment: Payment
+    supplier_id: str
+    balance_group: str | None
+    authorization_reference: str | None = None
+    available: int | None = None
+    prepaid: int | None = None
+    valid_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where: what belongs to an EVSE is None when none was named."""
+
+    operator: str
+    site_id: str
+    evse_id: str | None
+    meter_no: str | None
+    network_operator: str | None
+    tariff: StationTariff | None
+    rated_power_w: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """All that a session needs, each thing found exactly once."""
+
+    driver: Driver
+    place: Place
+    currency: str
+
+    @property
+    def valid_until(self) -> datetime | None:
+        """Until when a station may rely on it; None: until it hears otherwise."""
+        return self.driver.valid_until
+
+
+@dataclass(frozen=True, slots=True)
+class AskPartner:
+    """The token is not ours: its issuer must say yes first. `evse_id` is empty when no EVSE was named."""
+
+    request: ConsentRequest
+
+
+Decision = Cleared | AskPartner | Refused
+
+
+async def clear(
+    connection: AsyncConnection, requests: Sequence[ClearanceRequest], *, now: datetime, policy: Policy = POLICY
+) -> list[Decision]:
+    """Decide each request; refusals are recorded in the same transaction.
+
+    Returns, one a request:
+        Cleared; AskPartner; or Refused with `details['reason']`, a `Reason`.
+    """
+    cases = await look_up(connection, [(request, now) for request in requests], now=now)
+    decisions = [decide(case, policy) for case in cases]
+    await record_refusals(
+        connection,
+        [
+            (request, decision)
+            for request, decision in zip(requests, decisions, strict=True)
+            if isinstance(decision, Refused)
+        ],
+        now=now,
+    )
+    return decisions
+
+
+async def record_consents(
+    connection: AsyncConnection,
+    answers: Sequence[tuple[ConsentRequest, ConsentAnswer]],
+    *,
+    now: datetime,
+    policy: Policy = POLICY,
+) -> None:
+    """Keep what partners said; the latest answer for a token at a site counts, for the time the policy gives it."""
+    await store.write_consents(
+        connection,
+        [
+            StoredConsent(
+                token_folded=_folded(request.token_uid),
+                site_id=request.site_id,
+                token_type=request.token_type,
+                answered_at=utc(now),
+                valid_until=utc(now) + (policy.consent_valid if answer.consent == "allowed" else policy.refusal_valid),
+                answer=answer,
+            )
+            for request, answer in answers
+        ],
+    )
+
+
+async def record_refusals(
+    connection: AsyncConnection, refused: Sequence[tuple[ClearanceRequest, Refused]], *, now: datetime
+) -> None:
+    await store.write_refusals(
+        connection,
+        [
+            StoredRefusal(
+                refused_at=utc(now),
+                station_id=request.station_id,
+                connector_no=request.connector_no,
+                token_uid=request.token_uid,
+                reason=reason.details["reason"],
+                message=reason.message,
+            )
+            for request, reason in refused
+        ],
+    )
+
+
+# ------------------------------------------------------------------------------------------------ what is looked at
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A request with everything that decides it.
+
+    Attributes:
+        at: the moment by which validities are judged.
+        consent: what a partner said and is still valid.
+        suppliers: those of the suppliers that partners named which are registered.
+        wallets: balances of prepaid customers.
+    """
+
+    request: ClearanceRequest
+    at: datetime
+    facts: ClearanceFacts
+    consent: StoredConsent | None
+    suppliers: frozenset[str]
+    wallets: dict[Account, Balance]
+
+
+async def look_up(
+    connection: AsyncConnection, asked: Sequence[tuple[ClearanceRequest, datetime]], *, now: datetime
+) -> list[Case]:
+    """The cases of requests and of the moments they are judged by."""
+    if not asked:
+        return []
+    facts = await clearance_facts(
+        connection,
+        [FactsRequest(request.station_id, request.connector_no, request.token_uid, at) for request, at in asked],
+    )
+    keys = [
+        (_folded(request.token_uid), found.site.id if found.site else "")
+        for (request, _), found in zip(asked, facts, strict=True)
+    ]
+    consents = await store.consents_at(connection, keys, utc(now))
+    named = sorted({supplier for consent in consents.values() if (supplier := _supplier_named(consent.answer))})
+    known = await find_suppliers(connection, named) if named else []
+    suppliers = frozenset(supplier.id for supplier in known if supplier)
+    cases = [
+        Case(request, at, found, consents.get(key), suppliers, {})
+        for (request, at), found, key in zip(asked, facts, keys, strict=True)
+    ]
+    wallets = await balances(connection, list({wallet for case in cases if (wallet := _wallet(case))}))
+    return [replace(case, wallets=wallets) for case in cases]
+
+
+def wallet_of(customer_id: str, currency: str) -> Account:
+    return Account(customer_id, "wallet", currency)
+
+
+def _wallet(case: Case) -> Account | None:
+    """Of a prepaid customer."""
+    holder = case.facts.holder
+    if not isinstance(holder, Holder) or holder.customer is None:
+        return None
+    if holder.customer.account_kind is not AccountKind.PREPAID:
+        return None
+    return wallet_of(holder.customer.id, _currency(case))
+
+
+# ------------------------------------------------------------------------------------------------------ the decision
+
+
+def decide(case: Case, policy: Policy) -> Decision:
+    """Cleared, AskPartner, or the first thing that is missing, as a value."""
+    try:
+        operator, site_id = _check_station(case)
+        driver = _driver(case, operator, site_id, policy)
+        if isinstance(driver, AskPartner):
+            return driver
+        return Cleared(driver, _place(case.facts, operator, site_id), _currency(case))
+    except Refused as refused:
+        return refused
+
+
+def _check_station(case: Case) -> tuple[str, str]:
+    """The operator and the site of a station that works."""
+    request, facts = case.request, case.facts
+    name = f"station {request.station_id}"
+    if facts.station is None or facts.site is None:
+        raise refusal("station-unknown", f"{name} is not registered")
+    if facts.station.acceptance is not Acceptance.ACCEPTED:
+        raise refusal("station-unavailable", f"{name} is {facts.station.acceptance.value}, not accepted")
+    if request.connector_no and facts.evse is None:
+        raise refusal("evse-unknown", f"{name} has no EVSE {request.connector_no}")
+    for status in facts.statuses:
+        if status.out_of_service:
+            part = f"EVSE {status.evse_no} of {name}" if status.evse_no else name
+            raise refusal("station-unavailable", f"{part} is {status.status} since {status.at.isoformat()}")
+    return facts.site.operator, facts.site.id
+
+
+def _driver(case: Case, operator: str, site_id: str, policy: Policy) -> Driver | AskPartner:
+    holder = case.facts.holder
+    if isinstance(holder, Ambiguous):
+        raise refusal("token-ambiguous", holder.reason)
+    if isinstance(holder, Missing):
+        return _foreign_driver(case, None, site_id)
+    _check_token(holder.token, case.at)
+    if holder.customer is not None:
+        return _local_driver(case, holder.token, holder.customer, policy)
+    if holder.token.party == operator:
+        raise refusal("customer-missing", f"token {holder.token.uid} is ours and belongs to no customer")
+    return _foreign_driver(case, holder.token, site_id)
+
+
+def _check_token(token: Token, at: datetime) -> None:
+    if not token.valid:
+        raise refusal("token-blocked", f"token {token.uid} is blocked by {token.party}")
+    if token.valid_until is not None and token.valid_until <= at:
+        raise refusal("token-expired", f"token {token.uid} expired at {token.valid_until.isoformat()}")
+
+
+def _local_driver(case: Case, token: Token, customer: Customer, policy: Policy) -> Driver:
+    currency, available = _currency(case), None
+    if customer.account_kind is AccountKind.PREPAID:
+        available = case.wallets[wallet_of(customer.id, currency)].available
+        if available < policy.balance_min_amount(currency):
+            raise refusal("no-credit", f"customer {customer.id} has too little {currency} to begin")
+    allocation = case.facts.allocation
+    if isinstance(allocation, Missing):
+        raise refusal("supplier-missing", allocation.reason)
+    if isinstance(allocation, Ambiguous):
+        raise refusal("supplier-ambiguous", allocation.reason)
+    return Driver(
+        token_uid=token.uid,
+        token_type=token.type.value,
+        token_party=token.party,
+        contract_id=token.contract,
+        customer_id=customer.id,
+        payment="postpaid" if available is None else "prepaid",
+        supplier_id=allocation.supplier,
+        balance_group=allocation.balance_group,
+        available=available,
+        valid_until=token.valid_until,
+    )
+
+
+def _foreign_driver(case: Case, token: Token | None, site_id: str) -> Driver | AskPartner:
+    uid, consent = case.request.token_uid, case.consent
+    if consent is None:
+        return AskPartner(
+            ConsentRequest(
+                token_uid=uid,
+                token_type=token.type.value if token else TokenType.RFID.value,
+                token_party=token.party if token else None,
+                site_id=site_id,
+                evse_id=case.facts.evse.id if case.facts.evse else "",
+            )
+        )
+    answer = consent.answer
+    if answer.consent != "allowed":
+        reason, words = _REFUSED_BY_PARTNER[answer.consent]
+        raise refusal(reason, f"token {uid}: {words}" + (f": {answer.info}" if answer.info else ""))
+    if answer.token_party is None:
+        raise refusal("token-unknown", f"token {uid}: who allowed it did not say who it is")
+    supplier = _supplier_named(answer)
+    if supplier is None or supplier not in case.suppliers:
+        named = answer.supplier_id or "no supplier"
+        raise refusal("supplier-missing", f"token {uid}: {answer.token_party} names {named}, not registered here")
+    return Driver(
+        token_uid=uid,
+        token_type=consent.token_type,
+        token_party=answer.token_party,
+        contract_id=answer.contract_id,
+        customer_id=None,
+        payment="partner",
+        supplier_id=supplier,
+        balance_group=_balance_group_named(answer),
+        authorization_reference=answer.authorization_reference,
+        prepaid=_prepaid_named(answer, _currency(case)),
+    )
+
+
+def _place(facts: ClearanceFacts, operator: str, site_id: str) -> Place:
+    """The last checks, of what belongs to an EVSE."""
+    evse = facts.evse
+    if evse is None:
+        return Place(operator, site_id, None, None, None, None, 0)
+    meter, network_operator, tariff = facts.meter, facts.network_operator, facts.tariff
+    if isinstance(meter, Missing):
+        raise refusal("meter-missing", meter.reason)
+    if isinstance(meter, Ambiguous):
+        raise refusal("meter-ambiguous", meter.reason)
+    if isinstance(network_operator, Missing):
+        raise refusal("network-operator-missing", network_operator.reason)
+    if isinstance(network_operator, Ambiguous):
+        raise refusal("network-operator-ambiguous", network_operator.reason)
+    if tariff is None:
+        raise refusal("tariff-missing", f"EVSE {evse.id} has no tariff in force")
+    try:
+        refuse_unsupported(parsed_tariff(tariff_text(tariff.document)))
+    except InvalidInput as error:
+        raise refusal("tariff-unsupported", error.message) from None
+    return Place(operator, site_id, evse.id, meter.number, network_operator.id, tariff, rated_power_w(facts))
+
+
+def rated_power_w(facts: ClearanceFacts) -> int:
+    """Of the EVSE's strongest connector; 0 when not known."""
+    return max((connector.max_power_w for connector in facts.connectors), default=0)
+
+
+def _currency(case: Case) -> str:
+    """Of the price to be paid; while no EVSE is named, of the customer's account or of the partner's answer."""
+    if case.facts.tariff:
+        return case.facts.tariff.currency
+    holder = case.facts.holder
+    if isinstance(holder, Holder) and holder.customer:
+        return holder.customer.currency
+    return (case.consent.answer.currency if case.consent else None) or ""
+
+
+def _supplier_named(answer: ConsentAnswer) -> str | None:
+    """In its canonical spelling; None also for what cannot be the identifier of a supplier."""
+    text = (answer.supplier_id or "").strip()
+    try:
+        return (MarketPartnerId if text.isdigit() else PartyId)(text).text
+    except InvalidInput:
+        return None
+
+
+def _balance_group_named(answer: ConsentAnswer) -> str | None:
+    try:
+        return Eic(answer.balance_group or "").text
+    except InvalidInput:
+        return None
+
+
+def _prepaid_named(answer: ConsentAnswer, currency: str) -> int | None:
+    """Only in the currency of the price: what another one is worth is not ours to say."""
+    if answer.prepaid is None or not currency or answer.currency != currency:
+        return None
+    return Money.half_up(answer.prepaid, currency).amount
+
+
+def _folded(uid: str) -> str:
+    return uid.strip().lower()
+
+
+def refusal(reason: Reason, message: str) -> Refused:
+    """A refusal as a value."""
+    return Refused(message, reason=reason)

@@ -1,0 +1,454 @@
+"""The SQL of charging. Every function takes a batch and uses one statement.
+
+A record is a struct whose fields are the columns of its table; a batch of them travels as one JSON array. Only the hot
+path of meter values has forms of its own: arrays as text, and COPY.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from psycopg import AsyncConnection as DriverConnection
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wattbook.charging.ports import ConsentAnswer
+from wattbook.charging.records import FoundSession, SessionRow, Stretch
+from wattbook.charging.running import Reading, Running, Samples
+from wattbook.kernel.units import AMOUNT_MAX
+
+
+class CdrRow(Struct, kw_only=True):
+    id: str
+    session_id: str
+    issued_at: datetime
+    currency: str | None
+    before_tax: int
+    after_tax: int
+    document: Any
+
+
+class OrphanRow(Struct, kw_only=True):
+    id: str
+    received_at: datetime
+    station_id: str
+    transaction_id: str
+    meter_stop_mwh: int
+    export_stop_mwh: int | None
+    stopped_at: datetime
+    reason: str
+    token_uid: str | None
+
+
+class StoredConsent(Struct, kw_only=True):
+    token_folded: str
+    site_id: str
+    token_type: str
+    answered_at: datetime
+    valid_until: datetime
+    answer: ConsentAnswer
+
+
+class StoredRefusal(Struct, kw_only=True):
+    refused_at: datetime
+    station_id: str
+    connector_no: int
+    token_uid: str
+    reason: str
+    message: str
+
+
+# ------------------------------------------------------------------------------------------- consents and refusals
+
+
+async def write_consents(connection: AsyncConnection, rows: Sequence[StoredConsent]) -> None:
+    """Of two for the same token and site the later one stays."""
+    latest = {(row.token_folded, row.site_id): row for row in rows}
+    await _insert(
+        connection,
+        "consents",
+        [latest[key] for key in sorted(latest)],
+        """ON CONFLICT (token_folded, site_id) DO UPDATE SET token_type = excluded.token_type,
+           answered_at = excluded.answered_at, valid_until = excluded.valid_until, answer = excluded.answer""",
+    )
+
+
+async def consents_at(
+    connection: AsyncConnection, keys: Sequence[tuple[str, str]], at: datetime
+) -> dict[tuple[str, str], StoredConsent]:
+    """Those of (folded uid, site) that are still valid."""
+    found = await connection.execute(
+        text("""
+            SELECT to_jsonb(consent)::text FROM charging.consents AS consent
+            JOIN (SELECT DISTINCT * FROM unnest(CAST(:tokens AS text[]), CAST(:sites AS text[]))) AS asked(token, site)
+            ON (token_folded, site_id) = (asked.token, asked.site) WHERE valid_until > :at
+        """),
+        {"tokens": [token for token, _ in keys], "sites": [site for _, site in keys], "at": at},
+    )
+    rows = [msgspec.json.decode(row, type=StoredConsent) for row in found.scalars()]
+    return {(row.token_folded, row.site_id): row for row in rows}
+
+
+async def write_refusals(connection: AsyncConnection, rows: Sequence[StoredRefusal]) -> None:
+    await _insert(connection, "refusals", rows)
+
+
+async def refusals(connection: AsyncConnection, since: datetime, limit: int) -> list[StoredRefusal]:
+    found = await connection.execute(
+        text("""
+            SELECT to_jsonb(refusal)::text FROM charging.refusals AS refusal
+            WHERE refused_at >= :since ORDER BY refused_at DESC, row DESC LIMIT :limit
+        """),
+        {"since": since, "limit": limit},
+    )
+    return [msgspec.json.decode(row, type=StoredRefusal) for row in found.scalars()]
+
+
+# --------------------------------------------------------------------------------------------------------- sessions
+
+
+async def next_transaction_ids(connection: AsyncConnection, count: int) -> list[str]:
+    found = await connection.execute(
+        text("SELECT nextval('charging.transaction_ids')::text FROM generate_series(1, :count)"), {"count": count}
+    )
+    return list(found.scalars())
+
+
+async def write_tariffs(connection: AsyncConnection, documents: dict[str, str]) -> None:
+    if not documents:
+        return
+    keys = sorted(documents)
+    await connection.execute(
+        text("""
+            INSERT INTO charging.tariffs (key, document)
+            SELECT key, CAST(document AS jsonb)
+            FROM unnest(CAST(:keys AS uuid[]), CAST(:documents AS text[])) AS given(key, document)
+            ON CONFLICT (key) DO NOTHING
+        """),
+        {"keys": keys, "documents": [documents[key] for key in keys]},
+    )
+
+
+async def insert_sessions(connection: AsyncConnection, rows: Sequence[SessionRow]) -> dict[str, str]:
+    """The transaction id under which each is stored: the first one's, when another connection was faster."""
+    return dict(
+        await _insert(
+            connection,
+            "sessions",
+            _by_id(rows),
+            """ON CONFLICT (id) DO UPDATE SET transaction_id = sessions.transaction_id
+               RETURNING id::text, transaction_id""",
+        )
+    )
+
+
+def _by_id(rows: Sequence[SessionRow]) -> list[SessionRow]:
+    """In one order for everybody, so that two transactions never wait in a circle."""
+    return sorted(rows, key=lambda row: row.id)
+
+
+_ENDED = (
+    "state", "refusal", "flags", "updated_at", "announced_at", "import_mwh", "export_mwh", "export_register_mwh",
+    "power_w", "ended_at", "meter_stop_mwh", "stop_reason", "span_start", "span_end", "bought_before_tax",
+    "bought_after_tax", "fed_in_before_tax", "fed_in_after_tax",
+)  # fmt: skip
+
+
+async def end_sessions(connection: AsyncConnection, rows: Sequence[SessionRow]) -> None:
+    """Write what a stop changes of sessions that this transaction has locked."""
+    if not rows:
+        return
+    await connection.execute(
+        text(f"""
+            UPDATE charging.sessions AS session SET {", ".join(f"{name} = ended.{name}" for name in _ENDED)}
+            FROM {_given("sessions")} AS ended WHERE session.id = ended.id
+        """),
+        {"given": _encoded(rows)},
+    )
+
+
+async def find_sessions(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, FoundSession]:
+    return await _sessions(connection, "session.id = ANY(CAST(:ids AS uuid[]))", {"ids": list(ids)})
+
+
+async def lock_sessions(
+    connection: AsyncConnection, transactions: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], FoundSession]:
+    """By (station, transaction id); nobody else changes them before this transaction ends."""
+    found = await connection.execute(
+        text("""
+            SELECT jsonb_build_object('session', to_jsonb(session), 'tariff', tariff.document::text)::text
+            FROM unnest(CAST(:stations AS text[]), CAST(:transactions AS text[])) AS asked(station, transaction)
+            JOIN charging.sessions AS session
+            ON (session.station_id, session.transaction_id) = (asked.station, asked.transaction)
+            LEFT JOIN charging.tariffs AS tariff ON tariff.key = session.tariff_key
+            ORDER BY session.id FOR NO KEY UPDATE OF session
+        """),
+        {
+            "stations": [station for station, _ in transactions],
+            "transactions": [transaction for _, transaction in transactions],
+        },
+    )
+    rows = [msgspec.json.decode(row, type=FoundSession) for row in found.scalars()]
+    return {(row.session.station_id, row.session.transaction_id): row for row in rows}
+
+
+async def live_sessions(connection: AsyncConnection, limit: int) -> list[FoundSession]:
+    """The newest first."""
+    found = await _sessions(connection, "session.state = 'active'", {}, "ORDER BY session.started_at DESC", limit)
+    return list(found.values())
+
+
+async def sessions_between(
+    connection: AsyncConnection, start: datetime, end: datetime, limit: int
+) -> list[FoundSession]:
+    """Begun in [start, end), the newest first."""
+    found = await _sessions(
+        connection,
+        "session.started_at >= :start AND session.started_at < :end",
+        {"start": start, "end": end},
+        "ORDER BY session.started_at DESC",
+        limit,
+    )
+    return list(found.values())
+
+
+async def _sessions(
+    connection: AsyncConnection, condition: str, arguments: dict[str, Any], order: str = "", limit: int | None = None
+) -> dict[str, FoundSession]:
+    found = await connection.execute(
+        text(f"""
+            SELECT jsonb_build_object('session', to_jsonb(session), 'tariff', tariff.document::text)::text
+            FROM charging.sessions AS session
+            LEFT JOIN charging.tariffs AS tariff ON tariff.key = session.tariff_key
+            WHERE {condition} {order} LIMIT :limit
+        """),
+        arguments | {"limit": limit},
+    )
+    rows = [msgspec.json.decode(row, type=FoundSession) for row in found.scalars()]
+    return {row.session.id: row for row in rows}
+
+
+async def metered_stretches(
+    connection: AsyncConnection, asked: Sequence[tuple[str, datetime, datetime]]
+) -> dict[str, list[Stretch]]:
+    """By meter, what is posted and touches [start, end)."""
+    found = await connection.execute(
+        text("""
+            SELECT DISTINCT asked.meter, span_start, span_end, meter_start_mwh, meter_start_mwh + import_mwh
+            FROM unnest(CAST(:meters AS text[]), CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[]))
+                 AS asked(meter, start, until)
+            JOIN charging.sessions ON meter_no = asked.meter AND span_end > asked.start AND span_start < asked.until
+        """),
+        {
+            "meters": [meter for meter, _, _ in asked],
+            "starts": [start for _, start, _ in asked],
+            "ends": [end for _, _, end in asked],
+        },
+    )
+    stretches: dict[str, list[Stretch]] = {meter: [] for meter, _, _ in asked}
+    for meter, *stretch in found.tuples():
+        stretches[meter].append(Stretch(*stretch))
+    return stretches
+
+
+async def energy_between(connection: AsyncConnection, start: datetime, end: datetime) -> tuple[int, int]:
+    """Drawn and fed in by sessions that ended in [start, end) and, if that is not over, by those still running."""
+    found = await connection.execute(
+        text("""
+            SELECT coalesce(sum(import_mwh), 0)::bigint, coalesce(sum(export_mwh), 0)::bigint FROM (
+                SELECT import_mwh, export_mwh FROM charging.sessions WHERE ended_at >= :start AND ended_at < :end
+                UNION ALL
+                SELECT import_mwh, export_mwh FROM charging.sessions WHERE state = 'active' AND started_at < :end
+            ) AS counted
+        """),
+        {"start": start, "end": end},
+    )
+    drawn, fed_in = found.one()
+    return drawn, fed_in
+
+
+# ------------------------------------------------------------------------------------------------- cdrs and orphans
+
+
+async def insert_cdrs(connection: AsyncConnection, rows: Sequence[CdrRow]) -> None:
+    await _insert(connection, "cdrs", rows)
+
+
+async def find_cdrs(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, CdrRow]:
+    found = await connection.execute(
+        text("SELECT to_jsonb(cdr)::text FROM charging.cdrs AS cdr WHERE id = ANY(CAST(:ids AS uuid[]))"),
+        {"ids": list(ids)},
+    )
+    rows = [_cdr_decoder.decode(row) for row in found.scalars()]
+    return {row.id: row for row in rows}
+
+
+async def insert_orphans(connection: AsyncConnection, rows: Sequence[OrphanRow]) -> None:
+    """One that is known is left as it is."""
+    await _insert(connection, "orphans", rows, "ON CONFLICT (id) DO NOTHING")
+
+
+async def orphans(connection: AsyncConnection, since: datetime, limit: int) -> list[OrphanRow]:
+    found = await connection.execute(
+        text("""
+            SELECT to_jsonb(orphan)::text FROM charging.orphans AS orphan
+            WHERE received_at >= :since ORDER BY received_at DESC LIMIT :limit
+        """),
+        {"since": since, "limit": limit},
+    )
+    return [msgspec.json.decode(row, type=OrphanRow) for row in found.scalars()]
+
+
+# ----------------------------------------------------------------------------------------------------- meter values
+#
+# These run for every message of every station. Arrays go to the server as text, which costs the driver least.
+
+
+async def lock_running(
+    connection: AsyncConnection, transactions: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], Running]:
+    """By (station, transaction id); whatever has ended is `completed`."""
+    if not transactions:
+        return {}
+    found = await _driver_rows(
+        connection,
+        b"""
+        SELECT station_id, transaction_id, id::text, CASE WHEN ended_at IS NULL THEN state ELSE 'completed' END,
+               started_at, meter_start_mwh, rated_power_w, announced_at, sampled_at, import_register_mwh,
+               export_start_mwh, export_register_mwh, power_w, soc_percent, import_mwh, export_mwh, shortfall_wms,
+               array_to_string(flags, ' ')
+        FROM unnest(%s::text[], %s::text[]) AS asked(station, transaction)
+        JOIN charging.sessions ON (station_id, transaction_id) = (asked.station, asked.transaction)
+        ORDER BY id FOR NO KEY UPDATE OF sessions
+        """,
+        ([station for station, _ in transactions], [transaction for _, transaction in transactions]),
+    )
+    return {(row[0], row[1]): Running(*row[2:]) for row in found}
+
+
+async def update_running(connection: AsyncConnection, moved: Sequence[Running], now: datetime) -> None:
+    if not moved:
+        return
+    await _driver_rows(
+        connection,
+        b"""
+        UPDATE charging.sessions AS session
+        SET announced_at = now.announced_at, sampled_at = now.sampled_at,
+            import_register_mwh = now.import_register_mwh, export_start_mwh = now.export_start_mwh,
+            export_register_mwh = now.export_register_mwh, power_w = now.power_w, soc_percent = now.soc_percent,
+            import_mwh = now.import_mwh, export_mwh = now.export_mwh, shortfall_wms = now.shortfall_wms,
+            flags = string_to_array(now.flags, ' '), updated_at = %s::timestamptz
+        FROM unnest(%s::uuid[], %s::timestamptz[], %s::timestamptz[], %s::bigint[], %s::bigint[], %s::bigint[],
+                    %s::int[], %s::numeric[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[])
+             AS now(id, announced_at, sampled_at, import_register_mwh, export_start_mwh, export_register_mwh,
+                    power_w, soc_percent, import_mwh, export_mwh, shortfall_wms, flags)
+        WHERE session.id = now.id
+        """,
+        (
+            now,
+            _array([each.id for each in moved]),
+            _array([each.announced_at for each in moved]),
+            _array([each.sampled_at for each in moved]),
+            _array([each.import_register_mwh for each in moved]),
+            _array([each.export_start_mwh for each in moved]),
+            _array([each.export_register_mwh for each in moved]),
+            _array([each.power_w for each in moved]),
+            _array([each.soc_percent for each in moved]),
+            _array([each.import_mwh for each in moved]),
+            _array([each.export_mwh for each in moved]),
+            _array([each.shortfall_wms for each in moved]),
+            _array([each.flags for each in moved]),
+        ),
+    )
+
+
+async def copy_meter_values(
+    connection: AsyncConnection, batch: Sequence[Samples], sessions: Sequence[str | None]
+) -> None:
+    """One row a reading."""
+    lines = "".join(
+        _copy_line(samples, session or "\\N", reading)
+        for samples, session in zip(batch, sessions, strict=True)
+        for reading in samples.readings
+    )
+    if not lines:
+        return
+    driver: DriverConnection[Any] = (await connection.get_raw_connection()).driver_connection  # type: ignore[assignment]
+    async with (
+        driver.cursor() as cursor,
+        cursor.copy("""
+            COPY charging.meter_values (session_id, sampled_at, station_id, connector_no, import_register_mwh,
+                                        export_register_mwh, power_w, soc_percent, other) FROM STDIN
+        """) as copy,
+    ):
+        await copy.write(lines)
+
+
+def _copy_line(samples: Samples, session: str, reading: Reading) -> str:
+    other = "\\N" if reading.other is None else _escaped(_json_text(reading.other))
+    soc = "\\N" if reading.soc_percent is None else reading.soc_percent
+    return (
+        f"{session}\t{reading.sampled_at}\t{_escaped(samples.station_id)}\t{samples.connector_no}\t"
+        f"{_whole(reading.import_register_mwh)}\t{_whole(reading.export_register_mwh)}\t"
+        f"{_whole(reading.power_w)}\t{soc}\t{other}\n"
+    )
+
+
+def _whole(value: int | None) -> int | str:
+    """Null also for what no column can hold."""
+    return "\\N" if value is None or not -AMOUNT_MAX <= value <= AMOUNT_MAX else value
+
+
+def _json_text(value: object) -> str:
+    """Without the one character that JSON allows and PostgreSQL does not."""
+    return _encoder.encode(value).decode().replace("\\u0000", "\\ufffd")
+
+
+def _escaped(value: str) -> str:
+    if value.isalnum():
+        return value
+    return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+
+
+def _array(values: Iterable[object]) -> str:
+    """The text of an array whose elements hold no quote and no backslash."""
+    return "{" + ",".join(["NULL" if value is None else f'"{value}"' for value in values]) + "}"
+
+
+async def _driver_rows(connection: AsyncConnection, statement: bytes, arguments: Sequence[object]) -> list[Any]:
+    driver: DriverConnection[Any] = (await connection.get_raw_connection()).driver_connection  # type: ignore[assignment]
+    async with driver.cursor() as cursor:
+        await cursor.execute(statement, arguments)
+        return await cursor.fetchall() if cursor.description else []
+
+
+# -------------------------------------------------------------------------------------------------- the parts of them
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_cdr_decoder = msgspec.json.Decoder(CdrRow, float_hook=Decimal)
+
+
+def _encoded(rows: Sequence[Struct]) -> str:
+    return _json_text(rows)
+
+
+def _given(table: str) -> str:
+    """The parameter `given` as rows of the table."""
+    return f"jsonb_populate_recordset(NULL::charging.{table}, CAST(:given AS jsonb))"
+
+
+async def _insert(
+    connection: AsyncConnection, table: str, rows: Sequence[Struct], then: str = ""
+) -> list[tuple[Any, ...]]:
+    if not rows:
+        return []
+    names = ", ".join(rows[0].__struct_fields__)
+    written = await connection.execute(
+        text(f"INSERT INTO charging.{table} ({names}) SELECT {names} FROM {_given(table)} {then}"),
+        {"given": _encoded(rows)},
+    )
+    return list(written.tuples()) if written.returns_rows else []
