@@ -25,7 +25,7 @@ _TAKEN: Final = f"""
     JOIN book.accounts AS counter ON counter.id = part.counter
 """
 
-HOUSEHOLD_CHECKS: Final = (
+CHECKS: Final = (
     Check(
         "household-documents-equal-postings",
         "every bill and credit note of a house is posted line by line",
@@ -117,4 +117,4 @@ HOUSEHOLD_CHECKS: Final = (
         """,
     ),
 )
-"""For `wattbook.book.audit.audit(connection, HOUSEHOLD_CHECKS)`."""
+"""For `wattbook.book.audit.audit(connection, CHECKS)`."""

@@ -26,6 +26,7 @@ from wattbook.household.billing import charges_in_time
 from wattbook.household.documents import Bill, CreditNote
 from wattbook.household.payments import ChargedInterval, PaymentInformation, PaymentState, checked
 from wattbook.household.postings import Ledger, paid_elsewhere, sale
+from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import Conflict, InvalidInput, NotFound, WattbookError
 from wattbook.kernel.units import Currency, Money
 from wattbook.registry.households import find_households
@@ -115,6 +116,13 @@ async def payments_of_households(
     """The payments known for these houses, by house and end of the charge, each with what decides its period."""
     rows = await store.payments_of_households(connection, households)
     return [(_payment_of_row(row), str(row["split"])) for row in rows]
+
+
+async def keep_unreadable_payment(
+    connection: AsyncConnection, content: bytes, error: InvalidInput, *, received_at: datetime
+) -> None:
+    """Keep what came as payment information and is none: `error` is what its sender was told."""
+    await store.quarantine(connection, [_quarantined(error, ascii(content)[2:-1], utc(received_at))])
 
 
 async def quarantined_payments(connection: AsyncConnection, *, limit: int = 100) -> list[Quarantined]:
@@ -345,18 +353,21 @@ def _receipt(payment: PaymentInformation, outcome: Outcome | Conflict, correctio
 async def _keep_refused(
     connection: AsyncConnection, payments: Sequence[PaymentInformation], receipts: Sequence[Receipt]
 ) -> None:
-    rows = []
-    for payment, receipt in zip(payments, receipts, strict=True):
-        if receipt.error is not None:
-            content = payment.as_json()
-            digest = hashlib.sha256(f"{receipt.error.code} {content}".encode()).hexdigest()
-            rows.append(
-                {
-                    "digest": digest,
-                    "code": receipt.error.code,
-                    "reason": receipt.error.message,
-                    "content": content,
-                    "received_at": payment.received_at,
-                }
-            )
-    await store.quarantine(connection, rows)
+    await store.quarantine(
+        connection,
+        [
+            _quarantined(receipt.error, payment.as_json(), payment.received_at)
+            for payment, receipt in zip(payments, receipts, strict=True)
+            if receipt.error is not None
+        ],
+    )
+
+
+def _quarantined(error: WattbookError, content: str, received_at: datetime) -> store.Row:
+    return {
+        "digest": hashlib.sha256(f"{error.code} {content}".encode()).hexdigest(),
+        "code": error.code,
+        "reason": error.message,
+        "content": content,
+        "received_at": received_at,
+    }
