@@ -24,8 +24,8 @@ from wattbook.kernel.clock import Clock
 from wattbook.kernel.errors import Unavailable, WattbookError
 from wattbook.kernel.telemetry import MESSAGES
 from wattbook.ocpp import store
-from wattbook.ocpp.controllers import ROUTES
 from wattbook.ocpp.controllers.controller import Context, Outcome
+from wattbook.ocpp.controllers.routes import ROUTES
 from wattbook.ocpp.message_handler import InboundMessage, RejectedFrame
 from wattbook.ocpp.messages import Answer, Request
 

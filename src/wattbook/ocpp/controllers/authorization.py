@@ -5,7 +5,7 @@ from typing import Final, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.charging.clearance import AskPartner, ClearanceRequest, Cleared, clear
+from wattbook.charging.clearance import AskPartner, ClearanceRequest, Decision, clear
 from wattbook.kernel.errors import Refused
 from wattbook.ocpp.controllers.controller import Context, Outcome
 from wattbook.ocpp.message_handler import InboundMessage
@@ -31,14 +31,17 @@ async def authorize(
         for inbound in batch
     ]
     decisions = await clear(connection, requests, now=context.now, policy=context.policy)
-    return [
-        decision if isinstance(decision, AskPartner) else AuthorizeAnswer(token_info(decision))
-        for decision in decisions
-    ]
+    return [_answer(decision) for decision in decisions]
 
 
-def token_info(decision: Cleared | Refused) -> TokenInfo:
-    """The verdict in the words of OCPP."""
+def _answer(decision: Decision) -> Outcome:
+    if isinstance(decision, AskPartner):
+        return decision
     if isinstance(decision, Refused):
-        return TokenInfo(AUTHORIZATIONS.get(decision.details["reason"], Authorization.INVALID))
-    return TokenInfo(Authorization.ACCEPTED, decision.valid_until)
+        return AuthorizeAnswer(refused_info(decision))
+    return AuthorizeAnswer(TokenInfo(Authorization.ACCEPTED, decision.valid_until))
+
+
+def refused_info(refusal: Refused) -> TokenInfo:
+    """The verdict in the words of OCPP."""
+    return TokenInfo(AUTHORIZATIONS.get(refusal.details["reason"], Authorization.INVALID))

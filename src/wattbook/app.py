@@ -1,0 +1,233 @@
+"""The composition root: which parts make a running wattbook, and in which order they start and stop."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from sqlalchemy import MetaData
+from sqlalchemy.exc import DBAPIError
+
+import wattbook.book.tables
+import wattbook.charging.tables
+import wattbook.household.tables
+import wattbook.ocpp.tables
+import wattbook.registry.tables
+import wattbook.roaming.tables  # noqa: F401
+from wattbook.api.application import mount_api
+from wattbook.api.services import Services
+from wattbook.book.audit import Proof, audit
+from wattbook.book.posting import expire_holds
+from wattbook.charging.checks import CHECKS as CHARGING_CHECKS
+from wattbook.config import Settings
+from wattbook.console import mount_overview
+from wattbook.db.embedded import EmbeddedServer, running_url
+from wattbook.db.engine import Database
+from wattbook.db.jobs import job_app
+from wattbook.db.metadata import metadata
+from wattbook.db.migrate import upgrade
+from wattbook.household.checks import CHECKS as HOUSEHOLD_CHECKS
+from wattbook.kernel.clock import Clock, system_clock
+from wattbook.kernel.telemetry import tune_garbage_collection
+from wattbook.ocpp.gateway import Gateway
+from wattbook.roaming.checks import CHECKS as ROAMING_CHECKS
+from wattbook.roaming.consent import OcpiConsent
+from wattbook.roaming.deployment import PREFIX, Roaming
+from wattbook.roaming.edge import router, subscriber, tasks
+
+CHECKS: Final = (*CHARGING_CHECKS, *HOUSEHOLD_CHECKS, *ROAMING_CHECKS)
+"""What the rooms prove of their documents, beside what the book proves of itself."""
+
+HOLDS_EXPIRE_EVERY: Final = timedelta(seconds=30)
+JOBS_AT_ONCE: Final = 8
+
+log = structlog.get_logger(__name__)
+
+
+def declared_tables() -> MetaData:
+    """The tables of all rooms: imported above, so that each has declared its own."""
+    return metadata
+
+
+@contextmanager
+def owned_database(settings: Settings) -> Iterator[str]:
+    """The URL of a database at the newest revision, which is ours while the block runs.
+
+    Raises:
+        Conflict: another process owns the data folder.
+    """
+    with contextlib.ExitStack() as stack:
+        url = settings.database_url
+        if url is None:
+            url = stack.enter_context(EmbeddedServer(settings.data)).url
+        upgrade(url)
+        yield url
+
+
+@contextmanager
+def readable_database(settings: Settings) -> Iterator[str]:
+    """The same, also beside a process that serves from this data folder."""
+    beside = None if settings.database_url else running_url(settings.data)
+    if beside is not None:
+        yield beside
+    else:
+        with owned_database(settings) as url:
+            yield url
+
+
+async def prove(database: Database) -> Proof:
+    """The audit with the checks of all rooms, on one snapshot."""
+    async with database.snapshot() as connection:
+        return await audit(connection, CHECKS)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A deployment that serves: where its doors are."""
+
+    settings: Settings
+    database: Database
+    ocpp_port: int
+    web_port: int
+
+    @property
+    def web_url(self) -> str:
+        return f"http://{self.settings.web_host}:{self.web_port}"
+
+
+@asynccontextmanager
+async def serving(settings: Settings, url: str, *, clock: Clock = system_clock) -> AsyncIterator[Running]:
+    """Everything in one process: stations, partners, people and programs, jobs.
+
+    It opens from the inside out and closes from the outside in: what was taken is committed and answered before the
+    database goes.
+
+    Raises:
+        OSError: a port is taken.
+    """
+    tune_garbage_collection()
+    async with AsyncExitStack() as stack:
+        database = Database(url)
+        stack.push_async_callback(database.close)
+        roaming = await stack.enter_async_context(Roaming.open(database, settings, clock=clock))
+        web = FastAPI(title=settings.name, docs_url=None, redoc_url=None, openapi_url=None)
+        _mount(web, settings, database, roaming, clock)
+        await stack.enter_async_context(_working(database, roaming))
+        await stack.enter_async_context(_every(HOLDS_EXPIRE_EVERY, _expire_holds, database, clock))
+        web_port = await stack.enter_async_context(_listening(web, settings))
+        gateway = Gateway(
+            database,
+            clock,
+            heartbeat_interval_s=settings.heartbeat_interval_s,
+            partners=OcpiConsent(roaming),
+            subscribers=[subscriber(roaming)],
+        )
+        await gateway.open(settings.ocpp_host, settings.ocpp_port)
+        stack.push_async_callback(gateway.close)
+        log.info("serving", party=settings.party, ocpp_port=gateway.port, web_port=web_port)
+        yield Running(settings, database, gateway.port, web_port)
+
+
+def _mount(web: FastAPI, settings: Settings, database: Database, roaming: Roaming, clock: Clock) -> None:
+    async def proof() -> Proof:
+        return await prove(database)
+
+    web.include_router(router(roaming), prefix=PREFIX)
+    mount_api(web, Services(database, settings, clock, proof))
+    mount_overview(web, database=database, settings=settings, clock=clock, proof=proof)
+
+
+@asynccontextmanager
+async def _working(database: Database, roaming: Roaming) -> AsyncIterator[None]:
+    """Run the jobs that rooms enqueued."""
+    jobs = job_app(database)
+    tasks(jobs, roaming)
+    async with jobs.open_async():
+        worker = asyncio.create_task(jobs.run_worker_async(concurrency=JOBS_AT_ONCE, install_signal_handlers=False))
+        try:
+            yield
+        finally:
+            worker.cancel()
+            await asyncio.gather(worker, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _listening(web: FastAPI, settings: Settings) -> AsyncIterator[int]:
+    """Serve HTTP; the port, which is any free one when the setting is 0."""
+    config = uvicorn.Config(
+        web,
+        host=settings.web_host,
+        port=settings.web_port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=3,
+    )
+    server = _Server(config)
+    listener = config.bind_socket()
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        await server.up.wait()
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await task
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to us, and says when it is up."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def _every(
+    pause: timedelta, work: Callable[[Database, Clock], Awaitable[None]], database: Database, clock: Clock
+) -> AsyncIterator[None]:
+    async def repeat() -> None:
+        while True:
+            await asyncio.sleep(pause.total_seconds())
+            try:
+                await work(database, clock)
+            except (DBAPIError, OSError) as error:
+                log.warning("periodic-work-failed", work=work.__name__, error=str(error))
+
+    task = asyncio.create_task(repeat())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _expire_holds(database: Database, clock: Clock) -> None:
+    async with database.transaction() as connection:
+        await expire_holds(connection, now=clock())
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until the process is told to stop (SIGINT, SIGTERM)."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    with owned_database(settings) as url:
+        async with serving(settings, url):
+            await stop.wait()

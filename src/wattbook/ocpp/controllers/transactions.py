@@ -1,0 +1,97 @@
+"""Block E, transactions: charging begins and ends."""
+
+from collections.abc import Sequence
+from typing import cast
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wattbook.charging.clearance import AskPartner
+from wattbook.charging.meter_values import record_samples
+from wattbook.charging.running import Samples
+from wattbook.charging.starting import SessionStart, Started
+from wattbook.charging.starting import start as start_sessions
+from wattbook.charging.stopping import SessionStop
+from wattbook.charging.stopping import stop as stop_sessions
+from wattbook.kernel.errors import Refused, WattbookError
+from wattbook.ocpp.controllers.authorization import UNNAMED_EVSE, refused_info
+from wattbook.ocpp.controllers.controller import Context, Outcome
+from wattbook.ocpp.controllers.metering import readings
+from wattbook.ocpp.message_handler import InboundMessage
+from wattbook.ocpp.messages import (
+    Authorization,
+    TokenInfo,
+    TransactionStarted,
+    TransactionStartedAnswer,
+    TransactionStopped,
+    TransactionStoppedAnswer,
+)
+
+
+async def start(connection: AsyncConnection, batch: Sequence[InboundMessage], context: Context) -> Sequence[Outcome]:
+    """A transaction gets its id, accepted or not (OCPP 1.6, 4.8), so that a refused one that runs is still seen."""
+    outcomes = await start_sessions(
+        connection,
+        [_start(inbound) for inbound in batch],
+        now=context.now,
+        policy=context.policy,
+        subscribers=context.subscribers,
+    )
+    return [_started(outcome) for outcome in outcomes]
+
+
+def _start(inbound: InboundMessage) -> SessionStart:
+    said = cast(TransactionStarted, inbound.message)
+    return SessionStart(
+        station_id=inbound.station_id,
+        connector_no=said.evse,
+        token_uid=said.token.value,
+        meter_start_mwh=said.meter_mwh,
+        started_at=said.started_at,
+    )
+
+
+def _started(outcome: Started | AskPartner | WattbookError) -> Outcome:
+    if isinstance(outcome, Started):
+        return TransactionStartedAnswer(outcome.transaction_id, TokenInfo(Authorization.ACCEPTED, outcome.valid_until))
+    if isinstance(outcome, Refused):
+        return TransactionStartedAnswer(outcome.details["transaction_id"], refused_info(outcome))
+    return outcome
+
+
+async def stop(connection: AsyncConnection, batch: Sequence[InboundMessage], context: Context) -> Sequence[Outcome]:
+    """Every stop is acknowledged, also of a transaction nobody knows (OCPP 1.6, 4.10).
+
+    What the station kept of the transaction counts first, as if it had come in meter values.
+    """
+    kept = [samples for inbound in batch if (samples := _kept(inbound)) is not None]
+    if kept:
+        await record_samples(connection, kept, now=context.now, policy=context.policy)
+    outcomes = await stop_sessions(
+        connection,
+        [_stop(inbound) for inbound in batch],
+        now=context.now,
+        policy=context.policy,
+        subscribers=context.subscribers,
+    )
+    return [outcome if isinstance(outcome, WattbookError) else TransactionStoppedAnswer() for outcome in outcomes]
+
+
+def _kept(inbound: InboundMessage) -> Samples | None:
+    said = cast(TransactionStopped, inbound.message)
+    if not said.samples:
+        return None
+    return Samples(inbound.station_id, UNNAMED_EVSE, said.transaction_id, readings(said.samples))
+
+
+def _stop(inbound: InboundMessage) -> SessionStop:
+    said = cast(TransactionStopped, inbound.message)
+    exported = [sample.export_mwh for sample in said.samples if sample.export_mwh is not None]
+    return SessionStop(
+        station_id=inbound.station_id,
+        transaction_id=said.transaction_id,
+        meter_stop_mwh=said.meter_mwh,
+        export_stop_mwh=exported[-1] if exported else None,
+        stopped_at=said.stopped_at,
+        reason=said.reason,
+        token_uid=said.token.value if said.token else None,
+    )
