@@ -26,7 +26,13 @@ class Settings(BaseSettings):
     ocpp_port: int = Field(default=9000, ge=0, le=65535)
     web_host: str = "127.0.0.1"
     web_port: int = Field(default=8080, ge=0, le=65535)
+    api_key_sha256: str | None = Field(
+        default=None, pattern="^[0-9a-fA-F]{64}$", description="SHA-256 of the API key; without one, only this machine"
+    )
     public_url: str | None = Field(default=None, description="how partners reach the web port, e.g. https://a.example")
+    allow_private_partners: bool = Field(
+        default=False, description="let partners live at loopback and private addresses; for demonstrations and tests"
+    )
     heartbeat_interval_s: int = Field(default=300, ge=10, le=86_400)
 
     @property
