@@ -48,7 +48,7 @@ CHECKS: Final = (
                 ('feed-in', fed_in_before_tax), ('feed-in-tax', fed_in_after_tax - fed_in_before_tax)
             ) AS part(part, units) WHERE units > 0
         ), posted AS (
-            SELECT regexp_replace(fact, ':(hold|wallet|debt)$', ':payment') AS fact, sum(amount) AS amount
+            SELECT regexp_replace(fact, '(hold|wallet|debt)$', 'payment') AS fact, sum(amount) AS amount
             FROM book.transfers WHERE {_OURS} AND fact LIKE '%:money:%' GROUP BY 1
         )
         SELECT fact, units AS documented, amount AS posted FROM expected FULL JOIN posted USING (fact)
