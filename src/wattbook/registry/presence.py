@@ -78,6 +78,20 @@ class StationOverview:
     statuses: tuple[Status, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """All stations in numbers.
+
+    Attributes:
+        online: heard of since the moment asked for.
+        out_of_service: heard of since then, and the station or one of its EVSEs is out of service.
+    """
+
+    stations: int
+    online: int
+    out_of_service: int
+
+
 async def record_boots(connection: AsyncConnection, boots: Sequence[Boot]) -> list[Acceptance | None]:
     """Keep each station's newest boot.
 
@@ -119,6 +133,11 @@ async def list_stations(
     """
     rows = await store.station_page(connection, after, checks.whole(limit, "stations on a page", 1, PAGE_SIZE_MAX))
     return [msgspec.json.decode(row, type=StationOverview) for row in rows]
+
+
+async def fleet(connection: AsyncConnection, *, seen_since: datetime) -> Fleet:
+    """Of all stations: how many there are, are heard of, and are out of service."""
+    return Fleet(*await store.fleet(connection, utc(seen_since), sorted(OUT_OF_SERVICE)))
 
 
 async def counts(connection: AsyncConnection) -> dict[str, int]:

@@ -362,6 +362,21 @@ async def station_page(connection: AsyncConnection, after: str, limit: int) -> l
     return list(found.scalars())
 
 
+async def fleet(connection: AsyncConnection, seen_since: datetime, out_of_service: Sequence[str]) -> Sequence[int]:
+    """Stations; those of them seen since then; those of these with a status that is out of service."""
+    found = await connection.execute(
+        text("""
+            WITH online AS (SELECT station FROM registry.presence WHERE last_seen_at >= :seen_since)
+            SELECT (SELECT count(*) FROM registry.stations), (SELECT count(*) FROM online), (
+                SELECT count(DISTINCT station) FROM registry.statuses JOIN online USING (station)
+                WHERE status = ANY(CAST(:out_of_service AS text[]))
+            )
+        """),
+        {"seen_since": seen_since, "out_of_service": list(out_of_service)},
+    )
+    return tuple(found.one())
+
+
 # Parts of statements. A whole record is written `record.*`, because `record` alone may also be somebody's column.
 
 _ASKED = "unnest(CAST(:subjects AS text[]), CAST(:moments AS timestamptz[])) WITH ORDINALITY AS asked(subject, at, nth)"

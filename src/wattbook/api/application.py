@@ -1,0 +1,33 @@
+"""The door put into the house: `/api/v1`, `/healthz` and `/metrics` on a web application."""
+
+from typing import Final
+
+from fastapi import Depends, FastAPI
+
+from wattbook.api import operations, payments, queries
+from wattbook.api.access import access
+from wattbook.api.errors import tell_errors
+from wattbook.api.services import Services
+
+PREFIX: Final = "/api/v1"
+
+
+def mount_api(app: FastAPI, services: Services) -> None:
+    """Add the routes; they come before whatever is mounted at `/` later."""
+    app.include_router(operations.router(services.database))
+    app.mount(PREFIX, create_api(services))
+
+
+def create_api(services: Services) -> FastAPI:
+    """An application of its own, so that its errors have its shape and its description, `/openapi.json`, is its own."""
+    api = FastAPI(
+        title="wattbook",
+        version="1",
+        docs_url=None,  # both pages load their scripts from elsewhere
+        redoc_url=None,
+        dependencies=[Depends(access(services.settings.api_key_sha256))],
+    )
+    tell_errors(api)
+    api.include_router(queries.router(services))
+    api.include_router(payments.router(services))
+    return api
