@@ -19,7 +19,7 @@ CHECKS: Final = (
                 ('cost', before_tax), ('input-tax', after_tax - before_tax)
             ) AS part(part, units) WHERE side = 'received' AND units > 0
         ), posted AS (
-            SELECT regexp_replace(fact, ':(hold|wallet|receivable)$', ':payment') AS fact, sum(amount) AS amount
+            SELECT regexp_replace(fact, '(hold|wallet|receivable)$', 'payment') AS fact, sum(amount) AS amount
             FROM book.transfers
             WHERE {_POSTED} AND fact LIKE ANY
                 (SELECT DISTINCT 'cdr:' || issuer || '*%' FROM roaming.cdrs WHERE side = 'received')
