@@ -27,6 +27,7 @@ from wattbook.api.services import Services
 from wattbook.book.audit import Proof, audit
 from wattbook.book.posting import expire_holds
 from wattbook.charging.checks import CHECKS as CHARGING_CHECKS
+from wattbook.charging.policy import Policy
 from wattbook.config import Settings
 from wattbook.console import mount_overview
 from wattbook.db.embedded import EmbeddedServer, running_url
@@ -89,6 +90,16 @@ async def prove(database: Database) -> Proof:
         return await audit(connection, CHECKS)
 
 
+async def prove_once(settings: Settings) -> Proof:
+    """The same for a command: of the database that serves, or of one that nobody serves."""
+    with readable_database(settings) as url:
+        database = Database(url)
+        try:
+            return await prove(database)
+        finally:
+            await database.close()
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """A deployment that serves: where its doors are."""
@@ -129,6 +140,7 @@ async def serving(settings: Settings, url: str, *, clock: Clock = system_clock) 
             heartbeat_interval_s=settings.heartbeat_interval_s,
             partners=OcpiConsent(roaming),
             subscribers=[subscriber(roaming)],
+            policy=Policy(change_interval=timedelta(seconds=settings.announce_interval_s)),
         )
         await gateway.open(settings.ocpp_host, settings.ocpp_port)
         stack.push_async_callback(gateway.close)

@@ -1,16 +1,27 @@
 """The `wattbook` command."""
 
+import asyncio
 import json
+import logging
+import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import uvloop
 from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
+from wattbook import app
+from wattbook.api.documents import proof_document
+from wattbook.book.audit import Proof
+from wattbook.config import Settings
+from wattbook.demo.play import play
 from wattbook.kernel import identifiers
 from wattbook.kernel.errors import InvalidInput, WattbookError
+from wattbook.kernel.telemetry import configure_logs
 from wattbook.kernel.units import Energy
 from wattbook.tariffs.catalogue import household_tariff
 from wattbook.tariffs.explanation import explain_household
@@ -29,7 +40,57 @@ class PlainErrors(TyperGroup):
             raise typer.Exit(2) from None
 
 
-main = typer.Typer(name="wattbook", no_args_is_help=True, cls=PlainErrors)
+main = typer.Typer(name="wattbook", no_args_is_help=True, cls=PlainErrors, pretty_exceptions_enable=False)
+
+
+@main.command()
+def serve() -> None:
+    """Serve stations (OCPP), partners (OCPI), programs (API) and people (console) until told to stop."""
+    configure_logs(json=not sys.stderr.isatty())
+    uvloop.run(app.serve(Settings()))
+
+
+@main.command()
+def audit(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+    """Prove that every kilowatt-hour was billed once: exit code 0 if the proof holds, 1 if not."""
+    proof = asyncio.run(app.prove_once(Settings()))
+    if as_json:
+        typer.echo(json.dumps(proof_document(proof)))
+    else:
+        _print_proof(proof)
+    raise typer.Exit(0 if proof.holds else 1)
+
+
+def _print_proof(proof: Proof) -> None:
+    table = Table("check", "rule", "found")
+    for finding in proof.findings:
+        table.add_row(finding.name, finding.rule, "holds" if finding.holds else f"[red]{finding.count} broken")
+    console = Console()
+    console.print(table)
+    for finding in proof.findings:
+        for violation in finding.violations:
+            console.print(f"{finding.name}: {violation}", style="red", highlight=False)
+    energy = ", ".join(
+        f"{name.removesuffix('_mwh')} {Energy(amount)}"
+        for name, amount in proof.totals.items()
+        if name.endswith("_mwh")
+    )
+    console.print(f"audit: {'OK' if proof.holds else 'BROKEN'}: {proof.totals['transfers']} transfers; {energy}")
+
+
+@main.command()
+def demo(
+    wait: Annotated[bool, typer.Option(help="Keep the world running afterwards, to look around.")] = True,
+    folder: Annotated[Path, typer.Option(help="Where the world is built; made anew each time.")] = Path("data/demo"),
+) -> None:
+    """Start three deployments and play: charging, roaming, a house's corrected bill, feeding in, and the proof."""
+    configure_logs(json=False, level=logging.ERROR)
+    try:
+        holds = uvloop.run(play(folder, wait=wait, console=Console()))
+    except KeyboardInterrupt:
+        holds = True
+    raise typer.Exit(0 if holds else 1)
+
 
 ids = typer.Typer(no_args_is_help=True, help="Identifiers of charge points, contracts, meters and parties.")
 main.add_typer(ids, name="ids")

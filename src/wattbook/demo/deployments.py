@@ -25,6 +25,9 @@ UP_WITHIN_S: Final = 60.0
 STOP_WITHIN_S: Final = 15.0
 
 
+Role = Literal["CPO", "EMSP", "HUB"]
+
+
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """One of the three, running; `database` is a second pair of eyes on its database."""
@@ -42,9 +45,7 @@ class Deployment:
         return f"ws://{HOST}:{self.settings.ocpp_port}/ocpp"
 
 
-def settings_for(
-    party: Party, role: Literal["CPO", "EMSP", "HUB"], server_url: str, folder: Path, ports: tuple[int, int]
-) -> Settings:
+def settings_for(party: Party, role: Role, server_url: str, folder: Path, ports: tuple[int, int]) -> Settings:
     """A deployment of this party with a database of its own on the server; an older one of the same name is gone."""
     name = f"demo_{party.id.replace('*', '_').lower()}"
     with psycopg.connect(server_url, autocommit=True) as connection:
@@ -64,28 +65,36 @@ def settings_for(
         web_port=web_port,
         public_url=f"http://{HOST}:{web_port}",
         allow_private_partners=True,
+        announce_interval_s=1,
     )
 
 
 @asynccontextmanager
-async def running(deployments: Sequence[Settings]) -> AsyncIterator[list[Deployment]]:
+async def prepared(settings: Sequence[Settings]) -> AsyncIterator[list[Deployment]]:
+    """Each with its database at the newest revision, not serving yet: time to write master data."""
+    async with AsyncExitStack() as stack:
+        deployments = []
+        for each in settings:
+            assert each.database_url is not None
+            await asyncio.to_thread(upgrade, each.database_url)
+            each.data.mkdir(parents=True, exist_ok=True)
+            deployments.append(Deployment(each, Database(each.database_url), each.data / "serve.log"))
+            stack.push_async_callback(deployments[-1].database.close)
+        yield deployments
+
+
+@asynccontextmanager
+async def serving(deployments: Sequence[Deployment]) -> AsyncIterator[None]:
     """Start all of them at once; stop all of them at the end.
 
     Raises:
         Unavailable: one did not come up; the message shows the end of its log.
     """
     async with AsyncExitStack() as stack:
-        started = []
-        for settings in deployments:
-            assert settings.database_url is not None
-            await asyncio.to_thread(upgrade, settings.database_url)
-            settings.data.mkdir(parents=True, exist_ok=True)
-            deployment = Deployment(settings, Database(settings.database_url), settings.data / "serve.log")
-            stack.push_async_callback(deployment.database.close)
-            started.append((deployment, await stack.enter_async_context(_process(deployment))))
-        for deployment, process in started:
+        processes = [await stack.enter_async_context(_process(deployment)) for deployment in deployments]
+        for deployment, process in zip(deployments, processes, strict=True):
             await _up(deployment, process)
-        yield [deployment for deployment, _ in started]
+        yield
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from wattbook.book.posting import Posted, post
 from wattbook.book.transfers import Transfer
 from wattbook.kernel.errors import WattbookError
 from wattbook.kernel.identifiers import Eic, Emaid
-from wattbook.kernel.units import MWH_PER_KWH, Money
+from wattbook.kernel.units import MWH_PER_KWH, Money, div_ceil
 from wattbook.registry.customers import AccountKind, Customer, Token, TokenType, add_customers, add_tokens
 from wattbook.registry.households import Household, add_households
 from wattbook.registry.meters import (
@@ -105,28 +105,34 @@ STATION_MALL: Final = "HAN-MALL-01"
 HOUSE: Final = "house-12"
 HOUSE_METER: Final = "DP-2026-000012"
 WALLBOX_SERVER: Final = "wallbox-pay.example"
-TARIFF_DAY: Final = "day"
+TARIFF_STREET: Final = "street"
+TARIFF_BOTH_WAYS: Final = "both-ways"
 TOP_UP: Final = Money.of(60_000, CURRENCY)
 
 
-def tariff_document() -> dict[str, Any]:
-    """A price an operator could publish: a small fee, energy by the kilowatt-hour, and what feeding in earns."""
+def tariff_document(tariff_id: str, components: Sequence[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    """A tariff object of OCPI as an operator could publish it."""
     return {
         "country_code": OPERATOR_A.id[:2],
         "party_id": OPERATOR_A.id[3:],
-        "id": TARIFF_DAY,
+        "id": tariff_id,
         "currency": CURRENCY,
-        "elements": [
-            {
-                "price_components": [
-                    {"type": "FLAT", "price": 300, "vat": 10, "step_size": 1},
-                    {"type": "ENERGY", "price": 324.4, "vat": 10, "step_size": 1},
-                ]
-            }
-        ],
-        "wattbook_feed_in": [{"price_components": [{"type": "ENERGY_EXPORT", "price": 210, "step_size": 1}]}],
+        "elements": [{"price_components": list(components)}],
         "last_updated": "2026-01-01T00:00:00Z",
+        **more,
     }
+
+
+def tariffs() -> list[StationTariff]:
+    """By the roadside a small fee and energy; at the mall energy only, and what feeding in earns."""
+    fee = {"type": "FLAT", "price": 300, "vat": 10, "step_size": 1}
+    energy = {"type": "ENERGY", "price": 324.4, "vat": 10, "step_size": 1}
+    feed_in = [{"price_components": [{"type": "ENERGY_EXPORT", "price": 210, "step_size": 1}]}]
+    documents = (
+        tariff_document(TARIFF_STREET, [fee, energy]),
+        tariff_document(TARIFF_BOTH_WAYS, [energy], wattbook_feed_in=feed_in),
+    )
+    return [StationTariff(OPERATOR_A.id, document["id"], SINCE, CURRENCY, document) for document in documents]
 
 
 async def furnish_operator_a(connection: AsyncConnection) -> None:
@@ -141,11 +147,11 @@ async def furnish_operator_a(connection: AsyncConnection) -> None:
                  "Asia/Seoul", Decimal("37.544600"), Decimal("126.951200")),
         ],
     )  # fmt: skip
-    await add_station_tariffs(
-        connection, [StationTariff(OPERATOR_A.id, TARIFF_DAY, SINCE, CURRENCY, tariff_document())]
-    )
-    await _install(connection, STATION_STREET, "road", Placement.OUTDOOR, "IP54", "E1001", 7_000, PowerType.AC_1_PHASE)
-    await _install(connection, STATION_MALL, "mall", Placement.INDOOR, "IP44", "E1002", 50_000, PowerType.DC)
+    await add_station_tariffs(connection, tariffs())
+    street = Outlet("E1001", 7_000, PowerType.AC_1_PHASE, "IEC_62196_T2", TARIFF_STREET)
+    await _install(connection, Station(STATION_STREET, "road", Placement.OUTDOOR, "IP54"), street)
+    mall = Outlet("E1002", 50_000, PowerType.DC, "IEC_62196_T2_COMBO", TARIFF_BOTH_WAYS)
+    await _install(connection, Station(STATION_MALL, "mall", Placement.INDOOR, "IP44"), mall)
     await _admit(connection, (JIWOO, MINJUN, STRANGER))
     await add_customers(
         connection, [Customer("house-12-owner", OPERATOR_A.id, "Park", "ko", AccountKind.POSTPAID, CURRENCY)]
@@ -189,17 +195,27 @@ async def _furnish_market(connection: AsyncConnection, parties: Sequence[Party])
     await add_network_operators(connection, [GRID])
 
 
-async def _install(
-    connection: AsyncConnection, station: str, site: str, placement: Placement, ip_code: str, outlet: str, power_w: int,
-    power: PowerType,
-) -> None:  # fmt: skip
-    """A station with one outlet, a meter that counts both ways, and the network it hangs on."""
-    evse, meter = f"{OPERATOR_A.id}*{outlet}", f"M-{outlet}"
-    await add_stations(connection, [Station(station, site, placement, ip_code)])
-    await add_evses(connection, [Evse(evse, station, 1, TARIFF_DAY)])
-    standard = "IEC_62196_T2_COMBO" if power is PowerType.DC else "IEC_62196_T2"
-    volts = 500 if power is PowerType.DC else 230
-    await add_connectors(connection, [Connector(evse, 1, standard, power, volts, power_w // volts + 1, power_w)])
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """What a station of this world has one of."""
+
+    number: str
+    power_w: int
+    power: PowerType
+    standard: str
+    tariff: str
+
+
+async def _install(connection: AsyncConnection, station: Station, outlet: Outlet) -> None:
+    """A station with its outlet, a meter that counts both ways, and the network it hangs on."""
+    evse, meter = f"{OPERATOR_A.id}*{outlet.number}", f"M-{outlet.number}"
+    await add_stations(connection, [station])
+    await add_evses(connection, [Evse(evse, station.id, 1, outlet.tariff)])
+    volts = 500 if outlet.power is PowerType.DC else 230
+    amperes = div_ceil(outlet.power_w, volts)
+    await add_connectors(
+        connection, [Connector(evse, 1, outlet.standard, outlet.power, volts, amperes, outlet.power_w)]
+    )
     await add_meters(connection, [Meter(meter, Measures.EVSE, obis_export="1-0:2.8.0")])
     await assign_meter_networks(connection, [MeterNetwork(meter, GRID.id, SINCE)])
     await assign_meter_places(connection, [MeterPlace(meter, evse, None, SINCE)])
