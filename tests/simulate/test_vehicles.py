@@ -63,6 +63,22 @@ def test_a_limit_ends_the_stretch_at_the_moment_it_is_reached() -> None:
     assert (flow.energy_mwh, flow.lasted) == (5 * MWH_PER_KWH, HOUR / 2)
 
 
+@given(st.integers(1, 300_000), st.integers(1, 90), st.booleans())
+def test_many_short_stretches_count_as_much_as_one_long_one(power_w: int, seconds: int, outward: bool) -> None:
+    store = VehicleModel("store", 10_000 * MWH_PER_KWH, 300_000, 300_000, feed_in_max_w=300_000)
+    begun = Vehicle(store, 5_000 * MWH_PER_KWH)
+
+    def flow(vehicle: Vehicle, lasting: timedelta) -> Vehicle:
+        if outward:
+            return feed_in(vehicle, power_w, lasting, energy_mwh_max=store.capacity_mwh).vehicle
+        return charge(vehicle, power_w, lasting, dc=True, energy_mwh_max=store.capacity_mwh).vehicle
+
+    in_parts = begun
+    for _ in range(20):
+        in_parts = flow(in_parts, timedelta(seconds=seconds))
+    assert in_parts == flow(begun, timedelta(seconds=20 * seconds))
+
+
 def test_the_outlet_and_the_vehicle_both_limit_the_power() -> None:
     empty = Vehicle(CAR, 0)
     assert charging_power_w(empty, 3_700, dc=False) == 3_700

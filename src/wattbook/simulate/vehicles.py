@@ -57,13 +57,20 @@ MODELS = (
 
 @dataclass(frozen=True, slots=True)
 class Vehicle:
-    """One vehicle at one moment; `stored_mwh` is what its battery holds."""
+    """One vehicle at one moment.
+
+    Attributes:
+        stored_mwh: what its battery holds.
+        uncounted: microseconds × watts that flowed and made no whole milliwatt-hour yet, so that many short stretches
+            count as much as one long one.
+    """
 
     model: VehicleModel
     stored_mwh: int
+    uncounted: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.stored_mwh <= self.model.capacity_mwh:
+        if not 0 <= self.stored_mwh <= self.model.capacity_mwh or not 0 <= self.uncounted < US_W_PER_MWH:
             raise InvalidInput(f"a battery of {self.model.capacity_mwh} mWh cannot hold {self.stored_mwh} mWh")
 
     @property
@@ -84,7 +91,7 @@ class Flow:
     Attributes:
         vehicle: as it is afterwards.
         energy_mwh: that flowed, in either direction never negative.
-        power_w: at which it flowed.
+        power_w: at which it flowed; 0 when nothing could flow.
         lasted: shorter than asked when the limit was reached before; zero when nothing could flow.
     """
 
@@ -107,15 +114,13 @@ def charging_power_w(vehicle: Vehicle, offered_w: int, *, dc: bool) -> int:
 def charge(vehicle: Vehicle, offered_w: int, lasting: timedelta, *, dc: bool, energy_mwh_max: int) -> Flow:
     """Take energy in for that time, or until the limit is reached or the battery is full."""
     power_w = charging_power_w(vehicle, offered_w, dc=dc)
-    energy_mwh, lasted = _flow(power_w, lasting, min(energy_mwh_max, vehicle.room_mwh))
-    return Flow(replace(vehicle, stored_mwh=vehicle.stored_mwh + energy_mwh), energy_mwh, power_w, lasted)
+    return _flow(vehicle, power_w, lasting, min(energy_mwh_max, vehicle.room_mwh), 1)
 
 
 def feed_in(vehicle: Vehicle, taken_w: int, lasting: timedelta, *, energy_mwh_max: int) -> Flow:
     """Give energy back for that time, or until the limit is reached or the battery is empty."""
     power_w = min(taken_w, vehicle.model.feed_in_max_w)
-    energy_mwh, lasted = _flow(power_w, lasting, min(energy_mwh_max, vehicle.stored_mwh))
-    return Flow(replace(vehicle, stored_mwh=vehicle.stored_mwh - energy_mwh), energy_mwh, power_w, lasted)
+    return _flow(vehicle, power_w, lasting, min(energy_mwh_max, vehicle.stored_mwh), -1)
 
 
 def random_vehicle(random: Random, *, feeds_in: bool = False) -> Vehicle:
@@ -125,12 +130,14 @@ def random_vehicle(random: Random, *, feeds_in: bool = False) -> Vehicle:
     return Vehicle(model, div_floor(model.capacity_mwh * random.randint(100, 600), 1000))
 
 
-def _flow(power_w: int, lasting: timedelta, energy_mwh_max: int) -> tuple[int, timedelta]:
-    """Energy and time at this power; the time is what the energy takes when the limit cuts it short."""
+def _flow(vehicle: Vehicle, power_w: int, lasting: timedelta, energy_mwh_max: int, sign: int) -> Flow:
+    """Flow at this power, into the vehicle or out of it; cut short at the moment the limit is reached."""
     if power_w <= 0 or energy_mwh_max <= 0:
-        return 0, timedelta(0)
-    energy_mwh = div_floor(power_w * (lasting // MICROSECOND), US_W_PER_MWH)
-    if energy_mwh < energy_mwh_max:
-        return energy_mwh, lasting
-    needed = MICROSECOND * div_ceil(energy_mwh_max * US_W_PER_MWH, power_w)
-    return energy_mwh_max, min(needed, lasting)
+        return Flow(vehicle, 0, 0, timedelta(0))
+    energy_mwh, uncounted = divmod(vehicle.uncounted + power_w * (lasting // MICROSECOND), US_W_PER_MWH)
+    lasted = lasting
+    if energy_mwh >= energy_mwh_max:
+        needed = MICROSECOND * div_ceil(energy_mwh_max * US_W_PER_MWH - vehicle.uncounted, power_w)
+        energy_mwh, uncounted, lasted = energy_mwh_max, 0, min(needed, lasting)
+    after = replace(vehicle, stored_mwh=vehicle.stored_mwh + sign * energy_mwh, uncounted=uncounted)
+    return Flow(after, energy_mwh, power_w, lasted)
