@@ -109,10 +109,10 @@ async def build(connection: AsyncConnection, *, stations: int = 1, customers: Se
     )
 
 
-async def top_up(connection: AsyncConnection, customer: str, amount: int) -> None:
-    """Stored units, once a customer."""
+async def top_up(connection: AsyncConnection, customer: str, amount: int, *, fact: str = "first") -> None:
+    """Stored units."""
     transfer = Transfer(
-        fact=f"top-up:{customer}",
+        fact=f"top-up:{customer}:{fact}",
         debit=Account("bank", "cash", "KRW"),
         credit=Account(customer, "wallet", "KRW"),
         amount=amount,

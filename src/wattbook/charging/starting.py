@@ -111,6 +111,8 @@ async def start(
         Refused: `details` has `reason`, as `clear` gives it, and the `transaction_id` of the invalid session;
         InvalidInput: a register no meter can show.
     """
+    if not starts:
+        return []
     now = utc(now)
     known = await store.find_sessions(connection, [each.session_id for each in starts])
     fresh = {each.session_id: each for each in starts if each.session_id not in known and not _form_error(each)}

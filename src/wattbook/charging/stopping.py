@@ -19,8 +19,8 @@ from typing import Final
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.book.posting import post
-from wattbook.book.transfers import Span
+from wattbook.book.posting import BATCH_MAX, Posted, post
+from wattbook.book.transfers import Entry, Span
 from wattbook.charging import store
 from wattbook.charging.cdrs import cdr_row
 from wattbook.charging.events import SessionEnded, Subscriber
@@ -48,6 +48,9 @@ from wattbook.tariffs.station import Price
 MEASURED_BEFORE: Final = "measured-before"
 PRICE_MISSING: Final = "price-missing"
 BOOKING_REFUSED: Final = "booking-refused"
+
+GROUPS_POSTED_MAX: Final = BATCH_MAX // 16
+"""A settlement has at most 13 transfers."""
 
 
 class SessionStop(Struct, frozen=True, kw_only=True):
@@ -113,6 +116,8 @@ async def stop(
         Stopped, also when it comes again; Orphaned;
         or what the book said, should it take neither the settlement nor an exception: the session is then still open.
     """
+    if not stops:
+        return []
     now = utc(now)
     kept = [Samples(each.station_id, 0, each.transaction_id, each.readings) for each in stops if each.readings]
     await record_samples(connection, kept, now=now, policy=policy)
@@ -220,11 +225,21 @@ async def _settle(connection: AsyncConnection, endings: Sequence[_Ending], now: 
     while waiting:
         groups = [entries(ending.settlement(now, policy), ways[ending.session.id]) for ending in waiting]
         moving = [(ending, group) for ending, group in zip(waiting, groups, strict=True) if group]
-        outcomes = await post(connection, [group for _, group in moving], booked_at=now)
+        outcomes = await _post(connection, [group for _, group in moving], now)
         waiting = []
         for (ending, _), outcome in zip(moving, outcomes, strict=True):
             if isinstance(outcome, WattbookError) and _try_otherwise(ending, outcome, ways):
                 waiting.append(ending)
+
+
+async def _post(
+    connection: AsyncConnection, groups: Sequence[Sequence[Entry]], now: datetime
+) -> list[Posted | WattbookError]:
+    """In as few batches as the book takes."""
+    outcomes: list[Posted | WattbookError] = []
+    for first in range(0, len(groups), GROUPS_POSTED_MAX):
+        outcomes += await post(connection, groups[first : first + GROUPS_POSTED_MAX], booked_at=now)
+    return outcomes
 
 
 def _try_otherwise(ending: _Ending, refused: WattbookError, ways: dict[str, Way]) -> bool:

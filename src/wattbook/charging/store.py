@@ -250,7 +250,7 @@ async def metered_stretches(
         },
     )
     stretches: dict[str, list[Stretch]] = {meter: [] for meter, _, _ in asked}
-    for meter, *stretch in found.tuples():
+    for meter, *stretch in found:
         stretches[meter].append(Stretch(*stretch))
     return stretches
 
@@ -451,4 +451,4 @@ async def _insert(
         text(f"INSERT INTO charging.{table} ({names}) SELECT {names} FROM {_given(table)} {then}"),
         {"given": _encoded(rows)},
     )
-    return list(written.tuples()) if written.returns_rows else []
+    return [tuple(row) for row in written] if written.returns_rows else []
