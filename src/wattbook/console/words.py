@@ -1,6 +1,7 @@
 """How numbers and names read on a page: units, thousands separators, no more digits than a person uses."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
@@ -77,6 +78,10 @@ def without_token(text: str, uid: str) -> str:
 def plain(name: str) -> str:
     """`shopping_centre` as `shopping centre`, `token-blocked` as `token blocked`."""
     return name.replace("_", " ").replace("-", " ")
+
+
+def joined(parts: Sequence[str], by: str = " · ") -> str:
+    return by.join(part for part in parts if part)
 
 
 def _number(value: Decimal, digits: int) -> str:
