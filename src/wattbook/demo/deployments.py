@@ -1,28 +1,24 @@
 """Three deployments on one machine: three processes of `wattbook serve`, three databases, real HTTP between them."""
 
 import asyncio
-import os
 import socket
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-import aiohttp
 import psycopg
 from sqlalchemy import make_url
 
 from wattbook.config import Settings
 from wattbook.db.engine import Database
 from wattbook.db.migrate import upgrade
+from wattbook.demo.processes import require_up, serving_process
 from wattbook.kernel.errors import Unavailable
 from wattbook.registry.parties import Party
 
 HOST: Final = "127.0.0.1"
-UP_WITHIN_S: Final = 60.0
-STOP_WITHIN_S: Final = 15.0
 
 
 Role = Literal["CPO", "EMSP", "HUB"]
@@ -91,48 +87,13 @@ async def serving(deployments: Sequence[Deployment]) -> AsyncIterator[None]:
         Unavailable: one did not come up; the message shows the end of its log.
     """
     async with AsyncExitStack() as stack:
-        processes = [await stack.enter_async_context(_process(deployment)) for deployment in deployments]
+        processes = [
+            await stack.enter_async_context(serving_process(deployment.settings, deployment.log))
+            for deployment in deployments
+        ]
         for deployment, process in zip(deployments, processes, strict=True):
-            await _up(deployment, process)
+            await require_up(deployment.settings, process, deployment.log)
         yield
-
-
-@asynccontextmanager
-async def _process(deployment: Deployment) -> AsyncIterator[asyncio.subprocess.Process]:
-    with deployment.log.open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "wattbook", "serve", env=_environment(deployment.settings), stdout=log, stderr=log
-        )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            try:
-                await asyncio.wait_for(process.wait(), STOP_WITHIN_S)
-            except TimeoutError:
-                process.kill()
-                await process.wait()
-
-
-def _environment(settings: Settings) -> dict[str, str]:
-    said = settings.model_dump(mode="json", exclude_none=True)
-    return os.environ | {f"WATTBOOK_{name.upper()}": str(value) for name, value in said.items()}
-
-
-async def _up(deployment: Deployment, process: asyncio.subprocess.Process) -> None:
-    deadline = asyncio.get_running_loop().time() + UP_WITHIN_S
-    async with aiohttp.ClientSession() as http:
-        while process.returncode is None and asyncio.get_running_loop().time() < deadline:
-            try:
-                async with http.get(f"{deployment.web_url}/healthz") as answer:
-                    if answer.status == 200:
-                        return
-            except aiohttp.ClientError:
-                pass
-            await asyncio.sleep(0.1)
-    tail = deployment.log.read_text(errors="replace")[-2000:]
-    raise Unavailable(f"{deployment.settings.name} did not come up:\n{tail}")
 
 
 def free_port(wanted: int = 0) -> int:

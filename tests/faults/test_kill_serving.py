@@ -1,0 +1,145 @@
+"""`kill -9` of the serving process in the middle of a load: what was acknowledged is there, and the proof holds."""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from wattbook.app import owned_database
+from wattbook.config import Settings
+from wattbook.db.embedded import running_url
+from wattbook.db.engine import Database
+from wattbook.demo.deployments import free_port
+from wattbook.demo.processes import environment, require_up, serving_process
+from wattbook.kernel.errors import WattbookError
+from wattbook.ocpp.messages import Authorization, IdToken, Sample
+from wattbook.ocpp.station import Station
+from wattbook.simulate.estate import Estate, furnish
+
+STATIONS = 40
+START = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=6)
+
+
+@dataclass
+class Acknowledged:
+    """What stations were told has been taken."""
+
+    samples: set[tuple[str, datetime]] = field(default_factory=set)
+    started: set[str] = field(default_factory=set)
+    stopped: dict[str, int] = field(default_factory=dict)
+    """Transaction → energy in mWh."""
+
+    @property
+    def count(self) -> int:
+        return len(self.samples) + len(self.started) + len(self.stopped)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_every_acknowledged_message_survives_a_kill(tmp_path: Path, seed: int) -> None:
+    random_ = random.Random(seed)
+    settings = Settings(
+        data=tmp_path / "data", web_port=free_port(), ocpp_port=free_port(), ocpp_host="127.0.0.1", web_host="127.0.0.1"
+    )
+    estate = await _furnished(settings)
+    acknowledged = Acknowledged()
+    async with _serve(settings) as process:
+        load = [asyncio.create_task(_drive(settings, estate, n, acknowledged, seed)) for n in range(STATIONS)]
+        victims = random_.randint(400, 1500)
+        while acknowledged.count < victims:
+            assert not all(task.done() for task in load), f"seed {seed}: the load ended before the kill"
+            await asyncio.sleep(0.005)
+        os.kill(process.pid, signal.SIGKILL)
+        await process.wait()
+        await asyncio.gather(*load)
+    assert acknowledged.stopped, f"seed {seed}: the load was killed before any session ended"
+
+    async with _serve(settings):
+        url = running_url(settings.data)
+        assert url is not None
+        database = Database(url)
+        await _require_all(database, acknowledged, seed)
+        await database.close()
+        code, said = await _wattbook(settings, "audit", "--json")
+        proof = json.loads(said)
+        assert (code, proof["holds"]) == (0, True), f"seed {seed}: {proof['findings']}"
+        # And it goes on: a station comes back and charges.
+        more = Acknowledged()
+        await asyncio.wait_for(_drive(settings, estate, 0, more, seed, sessions=1), 30)
+        assert len(more.stopped) == 1, f"seed {seed}"
+
+
+async def _require_all(database: Database, acknowledged: Acknowledged, seed: int) -> None:
+    async with database.snapshot() as connection:
+        found = await connection.execute(text("SELECT station_id, sampled_at FROM charging.meter_values"))
+        missing = acknowledged.samples - {(row[0], row[1]) for row in found}
+        assert not missing, f"seed {seed}: {len(missing)} acknowledged samples are lost"
+        found = await connection.execute(text("SELECT transaction_id, state, import_mwh FROM charging.sessions"))
+        sessions = {row[0]: (row[1], row[2]) for row in found}
+    assert acknowledged.started <= sessions.keys(), f"seed {seed}: an acknowledged start is lost"
+    for transaction, energy_mwh in acknowledged.stopped.items():
+        assert sessions[transaction] == ("completed", energy_mwh), f"seed {seed}: transaction {transaction}"
+
+
+async def _drive(
+    settings: Settings, estate: Estate, n: int, acknowledged: Acknowledged, seed: int, sessions: int = 60
+) -> None:
+    """One station: session after session, until the server is gone."""
+    random_ = random.Random(seed * 1000 + n)
+    url, token = f"ws://127.0.0.1:{settings.ocpp_port}/ocpp", IdToken(estate.token(n))
+    try:
+        station = await Station.connect(url, estate.station(n))
+        await station.boot("load", "station")
+        at, register = START + timedelta(seconds=n), 0
+        if sessions == 1:  # after the kill: time and register have gone on
+            at, register = at + timedelta(hours=5), 10**9
+        for _ in range(sessions):
+            started = await station.start_transaction(1, token, register, at)
+            assert started.token_info.status is Authorization.ACCEPTED
+            acknowledged.started.add(started.transaction_id)
+            begun = register
+            for _ in range(random_.randint(1, 8)):
+                at += timedelta(seconds=10)
+                register += random_.randint(1, 50) * 1000
+                await station.meter_values(1, [Sample(at, import_mwh=register)], started.transaction_id)
+                acknowledged.samples.add((estate.station(n), at))
+            at += timedelta(seconds=1)
+            await station.stop_transaction(started.transaction_id, register, at)
+            acknowledged.stopped[started.transaction_id] = register - begun
+        await station.close()
+    except WattbookError:
+        return  # the server is gone
+
+
+async def _furnished(settings: Settings) -> Estate:
+    with owned_database(settings) as url:
+        database = Database(url)
+        async with database.transaction() as connection:
+            estate = await furnish(connection, STATIONS)
+        await database.close()
+    return estate
+
+
+@asynccontextmanager
+async def _serve(settings: Settings) -> AsyncIterator[asyncio.subprocess.Process]:
+    log = settings.data / "serve.log"
+    async with serving_process(settings, log) as process:
+        await require_up(settings, process, log)
+        yield process
+
+
+async def _wattbook(settings: Settings, *arguments: str) -> tuple[int | None, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "wattbook", *arguments, env=environment(settings), stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await process.communicate()
+    return process.returncode, said.decode()
