@@ -1,4 +1,7 @@
-"""The `wattbook` command."""
+"""The `wattbook` command.
+
+What serves is imported by the commands that need it: a question about an identifier should not load a web server.
+"""
 
 import asyncio
 import json
@@ -14,11 +17,8 @@ from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
-from wattbook import app
-from wattbook.api.documents import proof_document
 from wattbook.book.audit import Proof
 from wattbook.config import Settings
-from wattbook.demo.play import play
 from wattbook.kernel import identifiers
 from wattbook.kernel.errors import InvalidInput, WattbookError
 from wattbook.kernel.telemetry import configure_logs
@@ -43,17 +43,22 @@ class PlainErrors(TyperGroup):
 main = typer.Typer(name="wattbook", no_args_is_help=True, cls=PlainErrors, pretty_exceptions_enable=False)
 
 
-@main.command()
-def serve() -> None:
+@main.command("serve")
+def serve_all() -> None:
     """Serve stations (OCPP), partners (OCPI), programs (API) and people (console) until told to stop."""
+    from wattbook.app import serve
+
     configure_logs(json=not sys.stderr.isatty())
-    uvloop.run(app.serve(Settings()))
+    uvloop.run(serve(Settings()))
 
 
 @main.command()
 def audit(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
     """Prove that every kilowatt-hour was billed once: exit code 0 if the proof holds, 1 if not."""
-    proof = asyncio.run(app.prove_once(Settings()))
+    from wattbook.api.documents import proof_document
+    from wattbook.app import prove_once
+
+    proof = asyncio.run(prove_once(Settings()))
     if as_json:
         typer.echo(json.dumps(proof_document(proof)))
     else:
@@ -84,6 +89,8 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Where the world is built; made anew each time.")] = Path("data/demo"),
 ) -> None:
     """Start three deployments and play: charging, roaming, a house's corrected bill, feeding in, and the proof."""
+    from wattbook.demo.play import play
+
     configure_logs(json=False, level=logging.ERROR)
     try:
         holds = uvloop.run(play(folder, wait=wait, console=Console()))
