@@ -261,8 +261,15 @@ class LoadStation(WSListener):
     async def open(self, token: str | None, started_at: datetime) -> None:
         """
         Raises:
-            Refused: the station or its token is not accepted.
+            Refused: the station or its token is not accepted; the connection is closed.
         """
+        try:
+            await self._introduce(token, started_at)
+        except WattbookError:
+            self._hang_up()
+            raise
+
+    async def _introduce(self, token: str | None, started_at: datetime) -> None:
         boot = await self.ask("BootNotification", {"chargePointVendor": "wattbook", "chargePointModel": "load"})
         _accept(self.station_id, "its registration", boot.get("status"))
         if token is not None:
@@ -278,6 +285,9 @@ class LoadStation(WSListener):
             stopped_at = first_sampled_at + self._sent * SAMPLE_STEP
             stop = {"transactionId": self.transaction_id, **self._meter("meterStop", stopped_at)}
             await self.ask("StopTransaction", stop)
+        self._hang_up()
+
+    def _hang_up(self) -> None:
         if self._transport is not None:
             self._transport.send_close(picows.WSCloseCode.OK)
             self._transport.disconnect()
@@ -310,6 +320,8 @@ class LoadStation(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type is not TEXT:
+            if frame.msg_type is WSMsgType.CLOSE:
+                self._hang_up()
             return
         payload = frame.get_payload_as_bytes()
         if payload.startswith(self._expected):
@@ -406,7 +418,13 @@ async def _open_all(plan: LoadPlan, run: Run) -> list[LoadStation]:
             await station.open(plan.token, plan.first_sampled_at)
             return station
 
-    return await asyncio.gather(*(open_one(station_id) for station_id in plan.station_ids))
+    opened = await asyncio.gather(*(open_one(station_id) for station_id in plan.station_ids), return_exceptions=True)
+    stations = [station for station in opened if isinstance(station, LoadStation)]
+    failures = [failure for failure in opened if isinstance(failure, BaseException)]
+    if failures:
+        await asyncio.gather(*(station.close(plan.first_sampled_at) for station in stations), return_exceptions=True)
+        raise failures[0]
+    return stations
 
 
 async def _connect(plan: LoadPlan, station_id: str, run: Run) -> LoadStation:
