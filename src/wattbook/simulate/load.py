@@ -36,6 +36,7 @@ from wattbook.kernel.units import MWH_PER_WH
 from wattbook.ocpp.frames import CALL, CALL_ERROR, CALL_RESULT
 from wattbook.ocpp.transport import SUBPROTOCOL_HEADER
 from wattbook.ocpp.versions import V16
+from wattbook.simulate.latencies import percentile
 
 TEXT = WSMsgType.TEXT
 SAMPLE_STEP = timedelta(seconds=1)
@@ -465,11 +466,7 @@ def _accept(station_id: str, what: str, status: object) -> None:
 
 
 def _log(plan: LoadPlan, run: Run, stations: list[StationLog], seconds: float, cpu_s: float) -> LoadLog:
-    ordered = sorted(run.latencies_ns) or [0]
-
-    def percentile_ms(percent: int) -> float:
-        return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] / 1e6
-
+    ordered = sorted(run.latencies_ns)
     acknowledged = len(run.latencies_ns)
     return LoadLog(
         url=plan.url,
@@ -480,9 +477,9 @@ def _log(plan: LoadPlan, run: Run, stations: list[StationLog], seconds: float, c
         seconds=seconds,
         messages_per_s=acknowledged / seconds if seconds else 0.0,
         client_cpu_s=cpu_s,
-        p50_ms=percentile_ms(50),
-        p99_ms=percentile_ms(99),
-        max_ms=ordered[-1] / 1e6,
+        p50_ms=percentile(ordered, 50) / 1e6,
+        p99_ms=percentile(ordered, 99) / 1e6,
+        max_ms=percentile(ordered, 100) / 1e6,
         stations=stations,
     )
 
