@@ -20,9 +20,12 @@ from typer.core import TyperGroup
 from wattbook.book.audit import Proof
 from wattbook.config import Settings
 from wattbook.kernel import identifiers
+from wattbook.kernel.clock import system_clock
 from wattbook.kernel.errors import InvalidInput, WattbookError
 from wattbook.kernel.telemetry import configure_logs
 from wattbook.kernel.units import Energy
+from wattbook.simulate.fleet import FleetPlan
+from wattbook.simulate.terminal import show_fleet
 from wattbook.tariffs.catalogue import household_tariff
 from wattbook.tariffs.explanation import explain_household
 from wattbook.tariffs.household import HouseholdBill, rate_household
@@ -97,6 +100,34 @@ def demo(
     except KeyboardInterrupt:
         holds = True
     raise typer.Exit(0 if holds else 1)
+
+
+simulate = typer.Typer(no_args_is_help=True, help="The other side: stations that are not there.")
+main.add_typer(simulate, name="simulate")
+
+
+@simulate.callback()
+def _simulate() -> None:
+    """Keep `stations` a word of the command while it is the only one."""
+
+
+@simulate.command("stations")
+def simulate_stations(
+    token: Annotated[str, typer.Option(help="What every driver shows.")],
+    url: Annotated[str, typer.Option(help="Where stations connect.")] = "ws://127.0.0.1:9000/ocpp",
+    count: Annotated[int, typer.Option(help="Stations, named <prefix>00001 and so on.")] = 10,
+    sessions: Annotated[int, typer.Option(help="Of each station, one after the other.")] = 1,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same day.")] = 0,
+    prefix: Annotated[str, typer.Option(help="Of the stations' names.")] = "SIM-",
+    at_once: Annotated[int, typer.Option(help="Stations connected at the same time.")] = 100,
+    password: Annotated[str | None, typer.Option(help="Of every station.")] = None,
+) -> None:
+    """Charge at many simulated stations at once: exit code 0 if every message was acknowledged, 1 if not."""
+    configure_logs(json=False, level=logging.ERROR)
+    secret = password.encode() if password is not None else None
+    plan = FleetPlan(url, count, sessions, token, system_clock(), seed, prefix, at_once, secret)
+    report = uvloop.run(show_fleet(plan, Console()))
+    raise typer.Exit(1 if report.faults or report.tally.errors else 0)
 
 
 ids = typer.Typer(no_args_is_help=True, help="Identifiers of charge points, contracts, meters and parties.")
