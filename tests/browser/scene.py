@@ -20,6 +20,7 @@ LOST_TOKEN = "04E1F2A3B4C5D6"
 WALLETS = {"kim-0001": 9_000, "lee-0002": 20_000, "park-0003": 90_000}
 """Customers and what they paid in, in won."""
 AT = NOW - 5 * MINUTE
+KIM_BEGAN = NOW - 40 * MINUTE
 
 
 async def play(connection: AsyncConnection) -> None:
@@ -31,7 +32,7 @@ async def play(connection: AsyncConnection) -> None:
     for hours_ago, drawn_kwh, fed_in_kwh in ((9, 31, 0), (6, 12, 0), (4, 18, 3), (2, 44, 0), (1, 7, 5)):
         began = NOW - hours_ago * HOUR
         await charge(connection, "CP3", "park-0003", began, drawn_kwh, fed_in_kwh)
-    await run(connection, "CP1", "kim-0001", NOW - 40 * MINUTE, drawn_kwh=11, power_w=21_400)
+    await run(connection, "CP1", "kim-0001", KIM_BEGAN, drawn_kwh=11, power_w=21_400)
     await run(connection, "CP2", "lee-0002", NOW - 25 * MINUTE, fed_in_kwh=4, power_w=-9_800)
     await _refused(connection)
 
@@ -45,9 +46,9 @@ async def run(
     drawn_kwh: int = 0,
     fed_in_kwh: int = 0,
     power_w: int = 0,
-) -> str:
-    """A session that goes on; its transaction id."""
-    transaction = f"{station}-{began:%H%M}"
+) -> None:
+    """A session that goes on."""
+    transaction = _transaction(station, began)
     asked = SessionStart(
         station_id=station,
         connector_no=1,
@@ -61,14 +62,27 @@ async def run(
     assert isinstance(begun, Started), begun
     reading = Reading(AT, drawn_kwh * KWH, fed_in_kwh * KWH, power_w)
     await record_samples(connection, [Samples(station, 1, transaction, (reading,))], now=AT)
-    return transaction
+
+
+async def finish(connection: AsyncConnection, station: str, began: datetime, drawn_kwh: int) -> None:
+    """What `run` began ends now."""
+    transaction = _transaction(station, began)
+    done = SessionStop(
+        station_id=station,
+        transaction_id=transaction,
+        meter_stop_mwh=drawn_kwh * KWH,
+        export_stop_mwh=0,
+        stopped_at=NOW,
+    )
+    (stopped,) = await stop(connection, [done], now=NOW)
+    assert isinstance(stopped, Stopped), stopped
 
 
 async def charge(
     connection: AsyncConnection, station: str, customer: str, began: datetime, drawn_kwh: int, fed_in_kwh: int
 ) -> None:
     """A session of half an hour."""
-    transaction = f"{station}-{began:%H%M}"
+    transaction = _transaction(station, began)
     base = int(began.timestamp()) * 100
     asked = SessionStart(
         station_id=station,
@@ -92,6 +106,10 @@ async def charge(
     (stopped,) = await stop(connection, [done], now=ended)
     assert isinstance(stopped, Stopped), stopped
     assert stopped.state == "completed"
+
+
+def _transaction(station: str, began: datetime) -> str:
+    return f"{station}-{began:%H%M}"
 
 
 async def _stations(connection: AsyncConnection) -> None:

@@ -55,4 +55,4 @@ async def energy_by_hour(connection: AsyncConnection, start: datetime, end: date
         """),
         {"start": utc(start), "end": utc(end)},
     )
-    return [HourOfEnergy(*row) for row in found.tuples()]
+    return [HourOfEnergy(*row) for row in found]

@@ -135,7 +135,7 @@ def _header(settings: Settings, zone: ZoneInfo) -> Refresh:
         now.text = f"{taken.taken_at.astimezone(zone):%d %B %Y}, {at}" if taken else ""
         since = f" What you see is the state of {at}." if taken else ""
         trouble.text = f"The database does not answer.{since} The page tries again by itself."
-        trouble.set_visibility(look.state.failed or taken is None)
+        trouble.set_visibility(look.state.failed)
 
     return refresh
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 import structlog
+from sqlalchemy.exc import DBAPIError
+
+from wattbook.kernel.errors import WattbookError
 
 Value = TypeVar("Value")
 
@@ -52,7 +55,8 @@ class Paced(Generic[Value]):
         try:
             self._seen = Seen(await self._make())
         except Exception as error:  # whatever it is, the page goes on and says so
-            log.warning("console-look-failed", exc_info=error)
+            expected = isinstance(error, DBAPIError | OSError | WattbookError)
+            log.warning("console-look-failed", error=str(error), exc_info=None if expected else error)
             self._seen = Seen(self._seen.value, failed=True)
         took = clock() - began
         self._due = began + took + max(self._interval_s - took, REST_SHARE * took)
