@@ -19,7 +19,7 @@ async def show_fleet(plan: FleetPlan, console: Console) -> FleetReport:
 
 
 def fleet_table(plan: FleetPlan, report: FleetReport) -> Table:
-    table = Table("what", "how much", title=f"{plan.count} stations at {plan.url}, seed {plan.seed}")
+    table = Table("what", "how much", title=f"{plan.count} stations, seed {plan.seed}")
     table.columns[1].justify = "right"
     table.add_row("sessions", f"{report.sessions:,}")
     table.add_row("energy", str(Energy(report.import_mwh)))
