@@ -117,6 +117,13 @@ async def test_a_body_beyond_the_limit_is_not_taken(client: httpx.AsyncClient, d
     assert await quarantine(database) == []
 
 
+async def test_a_body_that_does_not_say_it_is_json_is_not_read(client: httpx.AsyncClient, database: Database) -> None:
+    answer = await client.post("/payments", content=json.dumps(PAYMENT), headers={"content-type": "text/plain"})
+    assert (answer.status_code, answer.json()["code"]) == (415, "not-json")
+    assert await energies_mwh(database) == []
+    assert await quarantine(database) == []
+
+
 async def test_a_late_payment_brings_the_bill_down_to_the_houses_own_load(
     client: httpx.AsyncClient, database: Database, tmp_path: Path
 ) -> None:

@@ -130,11 +130,12 @@ async def test_monitoring_reads_health_and_metrics(database: Database) -> None:
         assert 'wattbook_messages_total{action="Heartbeat",outcome="answered"}' in metrics
 
 
-async def test_health_is_503_while_the_database_does_not_answer() -> None:
+@pytest.mark.parametrize("path", ["/healthz", "/api/v1/stations", "/api/v1/audit"])
+async def test_503_while_the_database_does_not_answer(path: str) -> None:
     gone = Database("postgresql://nobody@127.0.0.1:1/nothing")
     transport = httpx.ASGITransport(application(gone))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-        answer = await client.get("/healthz")
+        answer = await client.get(path)
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
 
 

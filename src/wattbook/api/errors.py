@@ -13,6 +13,8 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from wattbook.kernel.errors import (
@@ -34,6 +36,12 @@ class Unauthenticated(Refused):
     code = "unauthenticated"
 
 
+class NotJson(InvalidInput):
+    """The request does not say that it is JSON: a page of another site can make a browser send anything else."""
+
+    code = "not-json"
+
+
 class BodyTooLarge(LimitExceeded):
     """The request is longer than the route takes."""
 
@@ -42,6 +50,7 @@ class BodyTooLarge(LimitExceeded):
 
 STATUS: Final[dict[type[WattbookError], HTTPStatus]] = {
     InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
+    NotJson: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
     Refused: HTTPStatus.FORBIDDEN,
@@ -59,6 +68,8 @@ def tell_errors(app: FastAPI) -> None:
     app.add_exception_handler(WattbookError, _own)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _of_http)
+    for silent in (OperationalError, InterfaceError, PoolTimeout, OSError):
+        app.add_exception_handler(silent, _unavailable)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -89,6 +100,11 @@ async def _of_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     return _answer(status, status.name.lower().replace("_", "-"), str(error.detail), {}, error.headers)
+
+
+async def _unavailable(request: Request, error: Exception) -> JSONResponse:
+    log.warning("database-silent", path=request.url.path, error=str(error))
+    return error_answer(Unavailable("the database does not answer; send it again"))
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

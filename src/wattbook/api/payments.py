@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from wattbook.api.documents import CreditNoteDocument, Exact
-from wattbook.api.errors import BodyTooLarge, complaints
+from wattbook.api.errors import BodyTooLarge, NotJson, complaints
 from wattbook.api.services import Services
 from wattbook.household.corrections import Outcome, Receipt, keep_unreadable_payment, receive_payments
 from wattbook.household.payments import PaymentInformation, PaymentState
@@ -116,7 +116,7 @@ def router(services: Services) -> APIRouter:
 
 async def _body(request: Request) -> bytes:
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
-        raise InvalidInput("the body is JSON: Content-Type: application/json")
+        raise NotJson("the body is JSON and says so: Content-Type: application/json")
     body = b""
     async for chunk in request.stream():
         body += chunk

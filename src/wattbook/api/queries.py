@@ -1,5 +1,6 @@
 """The routes that only read."""
 
+from asyncio import Lock
 from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
@@ -34,12 +35,14 @@ Limit = Annotated[int, Query(ge=1, le=min(views.LIMIT_MAX, PAGE_SIZE_MAX))]
 
 def router(services: Services) -> APIRouter:
     routes = APIRouter()
+    proving = Lock()
     database, zone = services.database, ZoneInfo(services.settings.time_zone)
 
     @routes.get("/audit")
     async def audit() -> dict[str, Any]:
-        """The proof of this moment: every rule with what breaks it, and the totals in mWh."""
-        return proof_document(await services.proof())
+        """The proof of this moment: every rule with what breaks it, and the totals in mWh. One is made at a time."""
+        async with proving:
+            return proof_document(await services.proof())
 
     @routes.get("/stations")
     async def stations(after: Annotated[str, Query(max_length=48)] = "", limit: Limit = LIMIT) -> Stations:
