@@ -73,7 +73,7 @@ from wattbook.roaming.deployment import PREFIX, Roaming
 from wattbook.roaming.edge import router, subscriber, tasks
 from wattbook.roaming.ocpi.credentials import register_with
 from wattbook.roaming.ocpi.wire import encode
-from wattbook.roaming.partners import invite
+from wattbook.roaming.partners import invite, partner_for
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 YEAR = datetime(2026, 1, 1, tzinfo=UTC)
@@ -81,6 +81,7 @@ KWH = 1_000_000
 A, B, HUB = "KR*OPA", "KR*PRB", "KR*HUB"
 SUPPLIER, BALANCE_GROUP, GRID = "9900000000003", "12X-SAK-N------6", "9900000000010"
 STATION, EVSE, METER = "OPA-1", "KR*OPA*E1", "M1"
+FROM_A = {"OCPI-from-country-code": "KR", "OCPI-from-party-id": "OPA"}
 PRICE = 300
 """Won a kWh, before 10 % tax."""
 
@@ -245,14 +246,26 @@ class Country:
 
     # HTTP by hand
 
+    async def shown_by(self, shower: Deployment, party: str) -> str:
+        """The token that a deployment shows to the partner that reaches a party."""
+        async with shower.database.transaction() as connection:
+            partner = await partner_for(connection, party)
+        assert partner is not None
+        assert partner.their_token is not None
+        return partner.their_token
+
     async def call(
-        self, method: str, url: str, token: str | None, body: Json | bytes | None = None, **headers: str
+        self,
+        method: str,
+        url: str,
+        token: str | None,
+        body: Json | bytes | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """A message of a partner that is not wattbook; the token is sent as it is, in the header as it is given."""
+        """A message of a partner that is not wattbook; the token is sent as it is."""
         shown = {} if token is None else {"Authorization": f"Token {token}"}
         content = encode(body) if isinstance(body, dict) else body
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        async with self.http.request(method, url, data=content, headers=shown | named) as response:
+        async with self.http.request(method, url, data=content, headers=shown | dict(headers or {})) as response:
             return Answer(response.status, await response.json(), response.headers)
 
 

@@ -1,12 +1,13 @@
 """A driver of provider B charges at operator A's station through the hub, from the card to the settlement."""
 
+from datetime import timedelta
 from decimal import Decimal
 
-from tests.roaming.deployments import A, B, KWH, Country, energy, won
+from tests.roaming.deployments import KWH, A, B, Country, energy, won
 from wattbook.charging.starting import Started
 from wattbook.kernel.errors import Refused
 from wattbook.roaming.cdrs import list_cdrs
-from wattbook.roaming.delivery import announce
+from wattbook.roaming.delivery import announce, list_troubles, resend_abandoned
 from wattbook.roaming.notices import notices_of
 from wattbook.roaming.sessions import list_sessions
 from wattbook.roaming.settlement import list_settlements, settle
@@ -127,6 +128,8 @@ async def test_the_hub_keeps_what_a_provider_that_is_away_missed(partners: Count
         (sent,) = await list_cdrs(connection)
     assert sent.accepted_at is not None, "the operator was answered, because the hub has it"
     assert await hub.posted(B, "receivable") == 0, "nobody owes what the provider has not seen"
+    async with hub.database.transaction() as connection:
+        assert {each.module for each in await list_troubles(connection)} == {"sessions", "cdrs"}
     await partners.prove()
 
     await b.start()
@@ -137,7 +140,27 @@ async def test_the_hub_keeps_what_a_provider_that_is_away_missed(partners: Count
     assert (arrived.status, arrived.energy_mwh) == ("COMPLETED", 10 * KWH)
     assert await b.posted(*energy(A, "partner")) == -10 * KWH
     assert await hub.posted(B, "receivable") == won(3_300)
+    async with hub.database.transaction() as connection:
+        assert await list_troubles(connection) == []
     await partners.prove()
+
+
+async def test_what_every_try_failed_for_is_tried_again(partners: Country) -> None:
+    a, b, hub = partners.all
+    assert isinstance(await partners.begin("T-bora", "t1"), Started)
+    await b.stop()
+    await partners.sample("t1", 5 * KWH, 22_000)
+    await a.work()
+    await b.start()
+    assert await resend_abandoned(hub.roaming) == 0, "its own job still tries"
+    partners.clock.advance(timedelta(hours=4))
+    assert await resend_abandoned(hub.roaming) == 1
+    await hub.work()
+    await partners.sample("t1", 6 * KWH, 22_000)
+    await a.work()
+    async with b.database.transaction() as connection:
+        (seen,) = await list_sessions(connection)
+    assert seen.energy_mwh == 6 * KWH, "known to be back, so it is told at once again"
 
 
 async def test_a_hub_that_is_away_gets_the_latest_state_once_it_is_back(partners: Country) -> None:

@@ -19,7 +19,7 @@ from wattbook.roaming import clearing, store, tables
 from wattbook.roaming.deployment import Roaming
 from wattbook.roaming.ocpi.client import Answer, NoAnswer
 from wattbook.roaming.partners import partner_for
-from wattbook.roaming.records import Message, Partner
+from wattbook.roaming.records import Message, Partner, Trouble
 
 DELIVER: Final = "roaming.deliver"
 RESEND: Final = "roaming.resend"
@@ -27,7 +27,11 @@ RESEND: Final = "roaming.resend"
 ABANDONED_AFTER: Final = timedelta(hours=3)
 """Longer than any pause between two tries of one job, so nobody works on what was last tried before."""
 
+TAKE_OVER_AFTER: Final = timedelta(seconds=30)
+"""Longer than a sender waits, so that a job does not send what is just being sent."""
+
 BATCH_MAX: Final = 1_000
+TROUBLES_SHOWN_MAX: Final = 100
 _VERSIONS_MAX: Final = 3
 """How often one try follows a message that changes while it is sent."""
 
@@ -36,6 +40,12 @@ log = structlog.get_logger(__name__)
 
 def deliveries(messages: Sequence[int], at: datetime | None = None) -> list[Job]:
     return [Job(DELIVER, {"message": message}, at=at) for message in messages]
+
+
+async def take_over(connection: AsyncConnection, messages: Sequence[int]) -> None:
+    """Deliver by job what is not delivered while its sender waits; the job is there if we die meanwhile."""
+    if messages:
+        await enqueue(connection, deliveries(messages, await store.queue_time(connection) + TAKE_OVER_AFTER))
 
 
 async def deliver(roaming: Roaming, message_id: int) -> Answer | None:
@@ -62,6 +72,9 @@ async def deliver(roaming: Roaming, message_id: int) -> Answer | None:
                     await store.note_reachable(connection, partner.id, False, None)
             raise
         async with roaming.database.transaction() as connection:
+            if partner is not None and not partner.reachable:
+                await store.note_reachable(connection, partner.id, True, None)
+                await hasten(connection, partner)
             if await _conclude(connection, roaming, message, answer):
                 return answer
     raise NoAnswer(f"message {message_id} changes faster than it is delivered")
@@ -71,6 +84,11 @@ async def hasten(connection: AsyncConnection, partner: Partner) -> None:
     """The partner is back: send what waits for it now, not when the next try is due."""
     receivers = None if partner.is_hub else [role.party for role in partner.roles]
     await enqueue(connection, deliveries(await store.waiting_for(connection, receivers, BATCH_MAX)))
+
+
+async def list_troubles(connection: AsyncConnection, *, limit: int = TROUBLES_SHOWN_MAX) -> list[Trouble]:
+    """What waits to be delivered, and what a receiver refused; the newest first."""
+    return await store.troubles(connection, min(limit, TROUBLES_SHOWN_MAX))
 
 
 async def resend_abandoned(roaming: Roaming) -> int:

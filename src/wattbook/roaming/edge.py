@@ -18,7 +18,8 @@ from wattbook.roaming.ocpi.wire import VERSION
 
 log = structlog.get_logger(__name__)
 
-_BY_PARTIES = "{country}/{party}/{id}"
+# An id may hold a slash, which stays one path segment only until it is decoded.
+_BY_PARTIES = "{country}/{party}/{id:path}"
 
 MODULES: dict[str, tuple[tuple[str, str, Handler], ...]] = {
     "CPO": (
@@ -26,7 +27,7 @@ MODULES: dict[str, tuple[tuple[str, str, Handler], ...]] = {
         ("GET", f"settlements/{_BY_PARTIES}", settlement.get_settlement),
     ),
     "EMSP": (
-        ("POST", "tokens/{uid}/authorize", authorisation.authorise),
+        ("POST", "tokens/{uid:path}/authorize", authorisation.authorise),
         ("PUT", f"sessions/{_BY_PARTIES}", sessions.put_session),
         ("PATCH", f"sessions/{_BY_PARTIES}", sessions.patch_session),
         ("GET", f"sessions/{_BY_PARTIES}", sessions.get_session),
@@ -34,7 +35,7 @@ MODULES: dict[str, tuple[tuple[str, str, Handler], ...]] = {
         ("GET", f"cdrs/{_BY_PARTIES}", cdrs.get_cdr),
     ),
     "HUB": (
-        ("POST", "tokens/{uid}/authorize", hub.authorise),
+        ("POST", "tokens/{uid:path}/authorize", hub.authorise),
         ("PUT", f"sessions/{_BY_PARTIES}", hub.put_session),
         ("PATCH", f"sessions/{_BY_PARTIES}", hub.patch_session),
         ("GET", f"sessions/{_BY_PARTIES}", sessions.get_session),

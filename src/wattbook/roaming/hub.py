@@ -10,17 +10,15 @@ before; else all connected providers are asked at once, and who knows it answers
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Final
 from urllib.parse import quote
 
 from msgspec import Raw
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.db.jobs import enqueue
 from wattbook.kernel.errors import Conflict, InvalidInput
 from wattbook.roaming import cdrs, sessions, settlement, store, tables
-from wattbook.roaming.delivery import deliver, deliveries
+from wattbook.roaming.delivery import deliver, take_over
 from wattbook.roaming.deployment import Roaming
 from wattbook.roaming.ocpi.client import Answer, NoAnswer, TimedOut
 from wattbook.roaming.ocpi.server import Call, Reply
@@ -35,8 +33,6 @@ from wattbook.roaming.partners import partner_for
 from wattbook.roaming.records import Authorisation, Message, Partner
 
 ASK_TIMEOUT_S: Final = 5.0
-TAKE_OVER_AFTER: Final = timedelta(seconds=30)
-"""When the job begins that delivers what could not be delivered while the sender waited."""
 
 
 # ------------------------------------------------------------------------------------------- what cannot wait: tokens
@@ -163,7 +159,7 @@ async def _pass_session(roaming: Roaming, call: Call, statement: sessions.Statem
         if not await store.put_session(connection, sessions.row(statement, None)):
             return Reply()  # older than what is on record, or after the end
         fresh = await store.keep_latest(connection, [message], roaming.clock())
-        await enqueue(connection, deliveries(fresh, roaming.clock() + TAKE_OVER_AFTER))
+        await take_over(connection, fresh)
     # A session that is waiting already waits for a job; one that is not is new to a receiver that may be there.
     return await _bring(roaming, partner, fresh[0] if fresh else None, None)
 
@@ -207,7 +203,7 @@ async def _keep_once(connection: AsyncConnection, roaming: Roaming, message: Mes
     if not same:
         raise Conflict(f"{message.object_id} of {message.sender} came before with another content")
     if kept.answered_at is None:
-        await enqueue(connection, deliveries([kept.id], roaming.clock() + TAKE_OVER_AFTER))
+        await take_over(connection, [kept.id])
     return kept
 
 

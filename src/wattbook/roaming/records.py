@@ -78,6 +78,26 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """A message that waits, or that its receiver refused.
+
+    Attributes:
+        trouble: why the last try failed; None before the first.
+        answer_status, answer_message: the refusal, in OCPI's words.
+    """
+
+    sender: str
+    receiver: str
+    module: str
+    object_id: str
+    stored_at: datetime
+    tried_at: datetime | None
+    trouble: str | None
+    answer_status: int | None
+    answer_message: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Authorisation:
     """A question whether a token may charge, and the answer of its issuer."""
 

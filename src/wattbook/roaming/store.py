@@ -9,7 +9,16 @@ from sqlalchemy import Table, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.roaming.ocpi.wire import encode
-from wattbook.roaming.records import Authorisation, CdrRow, Message, Partner, PartnerRole, SettlementRow, StatedObject
+from wattbook.roaming.records import (
+    Authorisation,
+    CdrRow,
+    Message,
+    Partner,
+    PartnerRole,
+    SettlementRow,
+    StatedObject,
+    Trouble,
+)
 
 Record = TypeVar("Record")
 Row = Mapping[str, Any]
@@ -318,6 +327,23 @@ async def waiting_for(connection: AsyncConnection, receivers: Sequence[str] | No
         {"receivers": None if receivers is None else list(receivers), "limit": limit},
     )
     return list(found.scalars())
+
+
+async def troubles(connection: AsyncConnection, limit: int) -> list[Trouble]:
+    found = await connection.execute(
+        text("""
+            SELECT (to_jsonb(message) - 'body')::text FROM roaming.messages AS message
+            WHERE answered_at IS NULL OR answer_status >= 2000 ORDER BY id DESC LIMIT :limit
+        """),
+        {"limit": limit},
+    )
+    return [msgspec.json.decode(row, type=Trouble) for row in found.scalars()]
+
+
+async def queue_time(connection: AsyncConnection) -> datetime:
+    """Now, by the clock that the job queue goes by: the database's, which no simulation moves."""
+    now: datetime = (await connection.execute(text("SELECT now()"))).scalar_one()
+    return now
 
 
 async def abandoned(connection: AsyncConnection, tried_before: datetime, limit: int) -> list[int]:
