@@ -47,7 +47,7 @@ async def test_what_arrives_during_a_commit_becomes_the_next_batch(numbers: Data
         await go_on.wait()
         return await insert(connection, batch)
 
-    commit = GroupCommit(numbers, slow)
+    commit = GroupCommit(numbers, slow, lanes=1)
     commit.start()
     first = asyncio.create_task(commit.submit(100))
     await entered.wait()
@@ -105,4 +105,22 @@ async def test_a_lost_connection_is_reported_as_unknown_and_the_next_batch_works
         await commit.submit(666)
     assert await commit.submit(5) == 50
     assert await stored(numbers) == {5}
+    await commit.stop()
+
+
+async def test_two_lanes_share_what_is_open(numbers: Database) -> None:
+    """While one lane commits its half, the other one is at work on the other half."""
+    seen: list[int] = []
+    both = asyncio.Barrier(2)
+
+    async def together(connection: AsyncConnection, batch: Sequence[int]) -> Sequence[int | WattbookError]:
+        seen.append(len(batch))
+        await both.wait()
+        return await insert(connection, batch)
+
+    commit = GroupCommit(numbers, together, lanes=2)
+    commit.start()
+    answers = [commit.enqueue(n) for n in range(100, 200)]
+    assert await asyncio.gather(*answers) == [n * 10 for n in range(100, 200)]
+    assert seen == [50, 50]
     await commit.stop()

@@ -4,6 +4,11 @@ Batches form by themselves. While one batch is being committed, whatever arrives
 of it becomes the next batch. One item alone is committed at once, so a quiet system answers fast; a busy one makes big
 batches, so it keeps up. Nothing waits for a timer.
 
+Several lanes commit at once, each on a connection of its own, so that the database works on one batch while the next is
+prepared. A lane takes its share of all that is open and no more: else every sender would sit in one batch, and senders
+and database would take turns at idling. Items that must not pass each other come one after the other: the next one is
+submitted when the one before is answered.
+
 The handler receives a whole batch and uses a fixed number of set-based statements. When it raises, the batch is rolled
 back to a savepoint and tried again in halves until the item at fault is alone: only its sender is told. When the server
 chose the transaction as victim of a deadlock, the batch is tried again as a whole; when the connection broke, nobody
@@ -21,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.db.engine import Database
 from wattbook.kernel.errors import LimitExceeded, Unavailable, WattbookError
+from wattbook.kernel.units import div_ceil
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -30,6 +36,7 @@ Handle = Callable[[AsyncConnection, Sequence[Item]], Awaitable[Sequence[Answer |
 
 QUEUE_MAX = 50_000
 BATCH_MAX = 4_000
+LANES = 2
 VICTIM_RETRIES_MAX = 5
 VICTIM_STATES = ("40001", "40P01")  # serialization failure, deadlock detected
 
@@ -53,6 +60,7 @@ class GroupCommit(Generic[Item, Answer]):
         *,
         queue_max: int = QUEUE_MAX,
         batch_max: int = BATCH_MAX,
+        lanes: int = LANES,
     ) -> None:
         self._database = database
         self._handle = handle
@@ -60,20 +68,21 @@ class GroupCommit(Generic[Item, Answer]):
         self._batch_max = batch_max
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._arrived = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._lanes = lanes
+        self._tasks: list[asyncio.Task[None]] = []
+        self._in_flight = 0
         self._stopping = False
         self.batches = 0
         self.items = 0
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="group-commit")
+        self._tasks = [asyncio.create_task(self._run(), name=f"group-commit-{n}") for n in range(self._lanes)]
 
     async def stop(self) -> None:
         """Commit what was taken, then end."""
         self._stopping = True
         self._arrived.set()
-        if self._task is not None:
-            await self._task
+        await asyncio.gather(*self._tasks)
 
     async def submit(self, item: Item) -> Answer:
         """Wait until the item is committed and answer what the handler said."""
@@ -81,7 +90,7 @@ class GroupCommit(Generic[Item, Answer]):
 
     def enqueue(self, item: Item) -> "asyncio.Future[Answer]":
         """Take the item now; the future is done after the commit."""
-        if self._stopping or self._task is None or self._task.done():
+        if self._stopping or not self._tasks or all(task.done() for task in self._tasks):
             raise Unavailable("the database writer is not running")
         if len(self._waiting) >= self._queue_max:
             raise LimitExceeded(f"{self._queue_max} messages already wait for the database; try again later")
@@ -98,9 +107,12 @@ class GroupCommit(Generic[Item, Answer]):
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
-            size = min(len(self._waiting), self._batch_max)
+            share = div_ceil(len(self._waiting) + self._in_flight, self._lanes)
+            size = min(len(self._waiting), share, self._batch_max)
             batch = [self._waiting.popleft() for _ in range(size)]
+            self._in_flight += size
             outcomes = await self._commit([item for item, _ in batch])
+            self._in_flight -= size
             self.batches += 1
             self.items += size
             for (_, future), outcome in zip(batch, outcomes, strict=True):

@@ -4,7 +4,7 @@ Stations connect through the door, speak through the message handler, and are an
 commit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 import structlog
 
@@ -58,6 +58,10 @@ class Gateway:
         """Who is connected now."""
         return self._end.connections
 
+    async def refresh_stations(self) -> None:
+        """Read the registry now; it is read by itself every few seconds."""
+        await self._door.refresh()
+
     async def open(self, host: str, port: int) -> None:
         """Serve at `/ocpp/<station id>`; port 0 takes any free one.
 
@@ -73,11 +77,11 @@ class Gateway:
         await self._inbox.stop()
         await self._door.close()
 
-    async def _receive(self, inbound: InboundMessage) -> Answer:
+    def _receive(self, inbound: InboundMessage) -> Awaitable[Answer]:
         if not isinstance(inbound.message, BootNotification) and not self._door.is_accepted(inbound.station_id):
             # OCPP-J 1.6, errata 3.8
             raise RpcError(ErrorCode.SECURITY_ERROR, "this station is not accepted yet: only BootNotification is heard")
-        return await self._inbox(inbound)
+        return self._inbox(inbound)
 
 
 def _late(answer: LateAnswer) -> None:

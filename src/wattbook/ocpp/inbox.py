@@ -5,10 +5,11 @@ transaction. Each answer goes out after that commit. A message that needs a part
 question; the partner is asked outside of any transaction, and the message comes again with what the partner said.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from msgspec import Struct
@@ -27,7 +28,10 @@ from wattbook.ocpp import store
 from wattbook.ocpp.controllers.controller import Context, Outcome
 from wattbook.ocpp.controllers.routes import ROUTES
 from wattbook.ocpp.message_handler import InboundMessage, RejectedFrame
-from wattbook.ocpp.messages import Answer, Request
+from wattbook.ocpp.messages import Answer, Authorize, Request, TransactionStarted
+
+MAY_NEED_CONSENT = frozenset({Authorize, TransactionStarted})
+"""What a partner may have to be asked about. Anything else is answered by the batch it is in."""
 
 _ORDER = {kind: place for place, kind in enumerate(ROUTES)}
 
@@ -69,8 +73,13 @@ class Inbox:
         await self._messages.stop()
         await self._rejected.stop()
 
-    async def __call__(self, inbound: InboundMessage) -> Answer:
-        """Handle a message; raises what its sender is told."""
+    def __call__(self, inbound: InboundMessage) -> Awaitable[Answer]:
+        """Handle a message; the awaitable raises what its sender is told."""
+        if type(inbound.message) in MAY_NEED_CONSENT:
+            return self._with_consent(inbound)
+        return cast("asyncio.Future[Answer]", self._messages.enqueue(_Item(inbound)))
+
+    async def _with_consent(self, inbound: InboundMessage) -> Answer:
         outcome = await self._messages.submit(_Item(inbound))
         if isinstance(outcome, AskPartner):
             consent = await self._ask(outcome.request)

@@ -56,19 +56,19 @@ NETWORK: Final = "KR*GRD"
 TARIFF: Final = "flat"
 CURRENCY: Final = "KRW"
 SINCE: Final = datetime(2026, 1, 1, tzinfo=UTC)
-FUNDS: Final = Money.of(1_000_000, CURRENCY)
+FUNDS: Final = Money.of(100_000_000, CURRENCY)
 _GROUP: Final = "11XESTATE------"
 GROUP: Final = _GROUP + Eic.check_of(_GROUP)
 
 
 @dataclass(frozen=True, slots=True)
 class Estate:
-    """What was furnished: station n belongs to driver n."""
+    """What was furnished: station n belongs to driver n. Stations are named as `load` names them."""
 
     size: int
 
     def station(self, n: int) -> str:
-        return f"LOAD-{n:06d}"
+        return f"LOAD-{n + 1:05}"
 
     def token(self, n: int) -> str:
         return f"04{n:012X}"
