@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 import uvicorn
@@ -41,6 +41,7 @@ from wattbook.kernel.telemetry import tune_garbage_collection
 from wattbook.ocpp.gateway import Gateway
 from wattbook.roaming.checks import CHECKS as ROAMING_CHECKS
 from wattbook.roaming.consent import OcpiConsent
+from wattbook.roaming.delivery import announce
 from wattbook.roaming.deployment import PREFIX, Roaming
 from wattbook.roaming.edge import router, subscriber, tasks
 
@@ -134,6 +135,7 @@ async def serving(settings: Settings, url: str, *, clock: Clock = system_clock) 
         await stack.enter_async_context(_working(database, roaming))
         await stack.enter_async_context(_every(HOLDS_EXPIRE_EVERY, _expire_holds, database, clock))
         web_port = await stack.enter_async_context(_listening(web, settings))
+        await stack.enter_async_context(_beside(announce(roaming)))
         gateway = Gateway(
             database,
             clock,
@@ -210,6 +212,17 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do it while the block runs; what is not done by its end is left."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
 async def _every(
     pause: timedelta, work: Callable[[Database, Clock], Awaitable[None]], database: Database, clock: Clock
 ) -> AsyncIterator[None]:
@@ -221,12 +234,8 @@ async def _every(
             except (DBAPIError, OSError) as error:
                 log.warning("periodic-work-failed", work=work.__name__, error=str(error))
 
-    task = asyncio.create_task(repeat())
-    try:
+    async with _beside(repeat()):
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _expire_holds(database: Database, clock: Clock) -> None:

@@ -50,7 +50,9 @@ async def test_with_a_key_who_shows_it_may_call_from_anywhere(database: Database
         assert answer.status_code == 200
 
 
-@pytest.mark.parametrize("shown", [None, "Bearer another", f"Basic {KEY}", "Bearer", f"Bearer {sha256(KEY.encode())}"])
+@pytest.mark.parametrize(
+    "shown", [None, "Bearer another", f"Basic {KEY}", "Bearer", f"Bearer {sha256(KEY.encode()).hexdigest()}"]
+)
 async def test_with_a_key_nobody_may_without_it(database: Database, shown: str | None) -> None:
     async with caller(database, key=KEY) as client:
         answer = await client.get("/stations", headers={} if shown is None else {"Authorization": shown})
