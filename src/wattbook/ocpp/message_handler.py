@@ -57,7 +57,10 @@ class RejectedFrame(Struct, frozen=True):
 
 
 class LateAnswer(Struct, frozen=True):
-    """The answer to a CALL of ours that nobody waits for any more: a struct, or why there is none."""
+    """The answer to a CALL of ours that nobody waits for any more: a struct, or why there is none.
+
+    `payload` is the answer as it was said, read or not; None when the CALL was refused.
+    """
 
     station_id: str
     epoch: int
@@ -65,6 +68,7 @@ class LateAnswer(Struct, frozen=True):
     action: str
     answer: Answer | WattbookError
     received_at: datetime
+    payload: JsonObject | None = None
 
 
 Inbox = Callable[[InboundMessage], Awaitable[Answer]]
@@ -187,11 +191,14 @@ class MessageHandler:
 
     def on_late_answer(self, unique_id: str, action: str, answer: JsonObject | PeerRefused) -> None:
         outcome: Answer | WattbookError
+        payload = None if isinstance(answer, PeerRefused) else answer
         if isinstance(answer, PeerRefused):
             outcome = answer
+        elif action not in self._dialect.by_action:
+            outcome = InvalidAnswer(f"the dialect has no struct for the answer to {action}")
         else:
             try:
                 outcome = self.read_answer(self._dialect.by_action[action], answer)
             except InvalidAnswer as error:
                 outcome = error
-        self._on_late(LateAnswer(self._station_id, self._epoch, unique_id, action, outcome, self._clock()))
+        self._on_late(LateAnswer(self._station_id, self._epoch, unique_id, action, outcome, self._clock(), payload))
