@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
+from wattbook.kernel.addresses import PublicResolver, check_url
 from wattbook.kernel.errors import InvalidInput
-from wattbook.roaming.ocpi.addresses import PublicResolver, check_url
 from wattbook.roaming.ocpi.client import Client, NoAnswer
 from wattbook.roaming.ocpi.routing import Routing
 

@@ -6,8 +6,8 @@ from typing import Final
 
 import aiohttp
 
+from wattbook.kernel.addresses import PublicResolver, check_url
 from wattbook.kernel.errors import InvalidInput, Unavailable
-from wattbook.roaming.ocpi.addresses import PublicResolver, check_url
 from wattbook.roaming.ocpi.routing import Routing
 from wattbook.roaming.ocpi.wire import BODY_BYTES_MAX, Envelope, decode
 

@@ -8,10 +8,10 @@ same among registered partners, DELETE ends it.
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
 
+from wattbook.kernel.addresses import check_url
 from wattbook.kernel.errors import InvalidInput, NotFound
 from wattbook.roaming import store
 from wattbook.roaming.deployment import Roaming
-from wattbook.roaming.ocpi.addresses import check_url
 from wattbook.roaming.ocpi.client import Answer, NoAnswer
 from wattbook.roaming.ocpi.server import Call, Reply
 from wattbook.roaming.ocpi.wire import (

@@ -1,5 +1,6 @@
-"""Where partners may live. A partner names URLs that we then call, so it could point us at our own inner network:
-only http and https, no name and password, no redirect, and no address that is not public, unless the operator said so.
+"""Where a URL that somebody gave us may lead. Partners and programs name URLs that we then call, so they could point us
+at our own inner network: only http and https, no name and password, no redirect, and no address that is not public,
+unless the operator said so.
 
 Names are checked when they are resolved, at every connection: a name that was public may be private the next time.
 """
@@ -21,7 +22,7 @@ def check_url(url: str, *, allow_private: bool) -> str:
     """The URL as it is.
 
     Raises:
-        InvalidInput: not a URL that a partner may have.
+        InvalidInput: not a URL that may be called.
     """
     try:
         parts = urlsplit(url)
@@ -29,13 +30,13 @@ def check_url(url: str, *, allow_private: bool) -> str:
     except ValueError:
         raise InvalidInput("not a URL") from None
     if parts.scheme not in ("http", "https") or not host or port == 0:
-        raise InvalidInput("the URL of a partner begins with http:// or https:// and a host")
+        raise InvalidInput("a URL to call begins with http:// or https:// and a host")
     if parts.username is not None or parts.password is not None:
-        raise InvalidInput("the URL of a partner holds no user name and no password")
+        raise InvalidInput("a URL to call holds no user name and no password")
     if len(url) > URL_LENGTH_MAX or not url.isascii() or not url.isprintable() or parts.fragment:
-        raise InvalidInput(f"the URL of a partner has at most {URL_LENGTH_MAX} characters of ASCII and no fragment")
+        raise InvalidInput(f"a URL to call has at most {URL_LENGTH_MAX} characters of ASCII and no fragment")
     if not allow_private and _is_inner(host):
-        raise InvalidInput(f"a partner cannot live at {host}, which is no public address")
+        raise InvalidInput(f"nothing is called at {host}, which is no public address")
     return url
 
 
