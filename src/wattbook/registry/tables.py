@@ -271,3 +271,17 @@ meter_places = Table(
     Index("meter_places_household_idx", "household", "valid_from"),
     schema="registry",
 )
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("at", TIMESTAMP(timezone=True), nullable=False),
+    Column("by", Text, nullable=False, comment="the beginning of the hash of a key, or an address"),
+    Column("what", Text, nullable=False, comment="such as station.acceptance"),
+    Column("subject", Text, nullable=False, comment="the id of what was changed"),
+    Column("before", JSONB, comment="null when there was nothing before; never a secret"),
+    Column("after", JSONB),
+    Index("changes_subject_idx", "subject", "id"),
+    schema="registry",
+)
