@@ -1,5 +1,6 @@
 """The management system's end: a listening port, and the register of the stations that came through it."""
 
+import asyncio
 from collections.abc import Callable
 
 import structlog
@@ -7,7 +8,7 @@ import structlog
 from wattbook.ocpp.connections import Connection, Connections, Entity
 from wattbook.ocpp.dialects import DIALECTS
 from wattbook.ocpp.messages import End
-from wattbook.ocpp.transport import SOCKET_LIMITS, Admission, Admit, Server, Socket, SocketLimits, listen
+from wattbook.ocpp.transport import SOCKET_LIMITS, Admission, Admit, Server, ServerTls, Socket, SocketLimits, listen
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +43,7 @@ class ManagementEnd:
         self._on_close = on_close
         self._limits = limits
         self._server: Server | None = None
+        self._tls_server: Server | None = None
         self.connections = Connections()
 
     @property
@@ -57,10 +59,25 @@ class ManagementEnd:
         """
         self._server = await listen(host, port, self._admit, tuple(DIALECTS), self._attach, limits=self._limits)
 
+    @property
+    def tls_port(self) -> int | None:
+        """None while nobody listens for TLS."""
+        return None if self._tls_server is None else self._tls_server.port
+
+    async def listen_tls(self, host: str, port: int, tls: ServerTls) -> None:
+        """Serve the same at a second port, over TLS.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        subprotocols = tuple(DIALECTS)
+        self._tls_server = await listen(
+            host, port, self._admit, subprotocols, self._attach, limits=self._limits, tls=tls
+        )
+
     async def close(self) -> None:
         """Close every connection and wait for their ends."""
-        if self._server is not None:
-            await self._server.close()
+        await asyncio.gather(*(server.close() for server in (self._server, self._tls_server) if server is not None))
 
     def _attach(self, socket: Socket, admission: Admission, subprotocol: str) -> Connection:
         connection = Connection(

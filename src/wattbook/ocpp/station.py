@@ -1,6 +1,7 @@
 """The station's end: what a charging station says and hears, on the same connection as the management system's."""
 
 import base64
+import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
@@ -64,6 +65,7 @@ class Station:
         commands: Commands | None = None,
         *,
         password: bytes | None = None,
+        tls: ssl.SSLContext | None = None,
         subprotocols: Sequence[str] = (V16.subprotocol,),
         clock: Clock = system_clock,
         new_id: Callable[[], str] = new_message_id,
@@ -71,6 +73,8 @@ class Station:
         rpc_limits: RpcLimits = RPC_LIMITS,
     ) -> "Station":
         """Connect to `<url>/<station id>`, with HTTP Basic authentication when there is a password.
+
+        `tls` is for a wss URL: what the station trusts, and its own certificate if it has one.
 
         Raises:
             Unavailable: refused, not reachable, or no common sub-protocol.
@@ -84,7 +88,7 @@ class Station:
 
         headers = {} if password is None else {"Authorization": _basic(station_id, password)}
         address = f"{url.rstrip('/')}/{quote(station_id, safe='')}"
-        socket = await connect(address, subprotocols, attach, headers=headers, limits=limits)
+        socket = await connect(address, subprotocols, attach, headers=headers, limits=limits, tls=tls)
         return cls(socket, connections[0])
 
     async def call(self, request: Request[AnswerT], timeout_s: float = CALL_TIMEOUT_S) -> AnswerT:

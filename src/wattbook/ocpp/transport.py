@@ -9,6 +9,7 @@ the deadline it is dropped: a dead mobile network sends no goodbye.
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
@@ -49,12 +50,30 @@ class SocketLimits(Struct, frozen=True):
 SOCKET_LIMITS = SocketLimits()
 
 
+class TlsPeer(Struct, frozen=True):
+    """Who is at the other end of a TLS channel: the certificate that the handshake proved (DER), if it gave one."""
+
+    channel: ssl.SSLObject
+    certificate: bytes | None
+
+
+class ServerTls(Protocol):
+    """How a port speaks TLS; `security.tls` has it. `peer` tells of the channel whose bytes are being handled."""
+
+    @property
+    def context(self) -> ssl.SSLContext: ...
+
+    def peer(self) -> TlsPeer: ...
+
+
 class UpgradeRequest(Struct, frozen=True):
-    """A station at the door: who it says it is, what it speaks, in its order, and the headers it came with."""
+    """A station at the door: who it says it is, what it speaks, in its order, the headers it came with, and the TLS
+    channel, if it came by one."""
 
     identity: str
     subprotocols: tuple[str, ...]
     headers: Mapping[str, str]
+    tls: TlsPeer | None = None
 
 
 class Admission(Struct, frozen=True):
@@ -133,6 +152,11 @@ class Socket(WSListener):
             self._transport.underlying_transport.resume_reading()
         else:
             self._transport.underlying_transport.pause_reading()
+
+    @property
+    def channel(self) -> ssl.SSLObject | None:
+        """The TLS channel under this socket, if there is one."""
+        return None if self._transport is None else self._transport.underlying_transport.get_extra_info("ssl_object")
 
     # What picows calls
 
@@ -272,6 +296,7 @@ async def listen(
     *,
     limits: SocketLimits = SOCKET_LIMITS,
     path_prefix: str = "/ocpp/",
+    tls: ServerTls | None = None,
 ) -> Server:
     """Serve stations; port 0 takes any free one. `attach` makes the receiver of a new socket and its sub-protocol.
 
@@ -287,7 +312,8 @@ async def listen(
         offered = tuple(
             name.strip() for header in request.headers.getall(SUBPROTOCOL_HEADER, ()) for name in header.split(",")
         )
-        verdict = _ask(admit, UpgradeRequest(identity, offered, request.headers))
+        peer = None if tls is None else tls.peer()
+        verdict = _ask(admit, UpgradeRequest(identity, offered, request.headers, peer))
         if isinstance(verdict, Rejection):
             log.info("station-rejected", identity=identity, status=verdict.status, reason=verdict.reason)
             return _reject(verdict)
@@ -295,15 +321,19 @@ async def listen(
         # picows takes "Upgrade" only where RFC 7230 (6.1) allows a list such as "keep-alive, Upgrade".
         if "upgrade" in [token.strip().lower() for token in request.headers.get("Connection", "").split(",")]:
             request.headers["Connection"] = "Upgrade"
-        socket = Socket(partial(_open, admission=verdict, subprotocol=subprotocol), limits)
+        socket = Socket(partial(_open, admission=verdict, subprotocol=subprotocol, peer=peer), limits)
         headers = {SUBPROTOCOL_HEADER: subprotocol} if subprotocol else {}
         return picows.WSUpgradeResponseWithListener(
             picows.WSUpgradeResponse.create_101_response(extra_headers=headers), socket
         )
 
-    def _open(socket: Socket, admission: Admission, subprotocol: str | None) -> Receiver | None:
+    def _open(socket: Socket, admission: Admission, subprotocol: str | None, peer: TlsPeer | None) -> Receiver | None:
         server._sockets.add(socket)
         socket._ended.add_done_callback(lambda _: server._sockets.discard(socket))
+        if peer is not None and socket.channel is not peer.channel:
+            log.error("wrong-channel-judged", station_id=admission.station_id)
+            socket.close(WSCloseCode.POLICY_VIOLATION.value, "the certificate of this channel was not judged")
+            return None
         if subprotocol is None:
             log.warning("no-common-subprotocol", station_id=admission.station_id)
             socket.close(WSCloseCode.PROTOCOL_ERROR.value, "no common sub-protocol; spoken: " + ", ".join(subprotocols))
@@ -319,6 +349,8 @@ async def listen(
         websocket_handshake_timeout=limits.handshake_within_s,
         read_buffer_init_size=4096,
         logger_name="ocpp",
+        ssl=None if tls is None else tls.context,
+        ssl_handshake_timeout=None if tls is None else limits.handshake_within_s,
     )
     return server
 
@@ -330,8 +362,9 @@ async def connect(
     *,
     headers: Mapping[str, str] | None = None,
     limits: SocketLimits = SOCKET_LIMITS,
+    tls: ssl.SSLContext | None = None,
 ) -> Socket:
-    """Open a socket to a management system, offering the sub-protocols in this order.
+    """Open a socket to a management system, offering the sub-protocols in this order; `tls` is for a wss URL.
 
     Raises:
         Unavailable: refused, not reachable, or no common sub-protocol; the reason is in the message.
@@ -354,6 +387,7 @@ async def connect(
             websocket_handshake_timeout=limits.handshake_within_s,
             read_buffer_init_size=4096,
             logger_name="ocpp",
+            ssl_context=tls,
         )
     except picows.WSHandshakeError as error:
         status = f"HTTP {error.response.status.value}" if error.response is not None else str(error)
