@@ -24,7 +24,7 @@ from wattbook.charging.policy import POLICY, Policy
 from wattbook.charging.ports import Consent, ConsentAnswer, ConsentRequest
 from wattbook.charging.price import parsed_tariff, tariff_text
 from wattbook.charging.store import StoredConsent, StoredRefusal
-from wattbook.kernel.clock import utc
+from wattbook.kernel.clock import readable, utc
 from wattbook.kernel.errors import InvalidInput, Refused
 from wattbook.kernel.identifiers import Eic, MarketPartnerId, PartyId
 from wattbook.kernel.units import Money
@@ -309,7 +309,7 @@ def _check_token(token: Token, at: datetime) -> None:
     if not token.valid:
         raise refusal("token-blocked", f"token {token.uid} is blocked by {token.party}")
     if token.valid_until is not None and token.valid_until <= at:
-        raise refusal("token-expired", f"token {token.uid} expired at {token.valid_until.isoformat()}")
+        raise refusal("token-expired", f"token {token.uid} expired at {readable(token.valid_until)}")
 
 
 def _local_driver(case: Case, token: Token, customer: Customer, policy: Policy) -> Driver:

@@ -33,7 +33,7 @@ from wattbook.household.documents import Bill
 from wattbook.household.intervals import IntervalStore, readings
 from wattbook.kernel.clock import ManualClock, format_rfc3339
 from wattbook.kernel.errors import Unavailable, WattbookError
-from wattbook.kernel.units import MWH_PER_KWH, Currency, Energy, Money
+from wattbook.kernel.units import MWH_PER_KWH, MWH_PER_WH, Currency, Energy, Money
 from wattbook.roaming.deployment import Roaming
 from wattbook.roaming.records import SettlementRow
 from wattbook.roaming.sessions import list_sessions
@@ -176,6 +176,21 @@ async def stranger(a: Deployment, started_at: datetime, say: Say) -> list[Row]:
     if outcome.refusal is None or not noted:
         raise Unavailable("the stranger was not refused")
     return [Row("a stranger", 0, None, f"refused ({noted[0].reason}): {noted[0].message}")]
+
+
+async def keep_charging(a: Deployment) -> None:
+    """Session after session at a person's pace, so that the overview page has something to show; never ends."""
+    station = SimulatedStation(STATION_STREET, ManualClock(datetime.now(UTC) - timedelta(minutes=90)), [Evse(7_000)])
+    # Its meter counts on from where the driver before left it.
+    station.evse(1).meter.count_import(9_350 * MWH_PER_WH)
+    await station.connect(a.ocpp_url)
+    while True:
+        await station.charge(
+            JIWOO.token,
+            Vehicle(MODELS[0], 22 * MWH_PER_KWH),
+            energy_mwh=6 * MWH_PER_KWH,
+            pace=Pace(timedelta(seconds=30), 0.5),
+        )
 
 
 async def until(what: str, found: Callable[[], Awaitable[Any]]) -> Any:

@@ -57,8 +57,8 @@ async def play(folder: Path, *, wait: bool, console: Console) -> bool:
                 async with serving(deployments):
                     holds = await _play(deployments, display, bar, console)
                     if wait:
-                        console.print("Press Ctrl-C to end.")
-                        await asyncio.Event().wait()
+                        console.print("Charging goes on until you press Ctrl-C.")
+                        await cases.keep_charging(deployments[0])
     return holds
 
 

@@ -62,3 +62,8 @@ def parse_rfc3339(text: str) -> datetime:
 def format_rfc3339(moment: datetime) -> str:
     """UTC with `Z`; fractions only when there are any."""
     return utc(moment).isoformat().replace("+00:00", "Z")
+
+
+def readable(moment: datetime) -> str:
+    """For a person, to the minute: `2026-11-21 21:30 UTC`."""
+    return f"{utc(moment):%Y-%m-%d %H:%M} UTC"

@@ -12,7 +12,7 @@ from datetime import datetime
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.kernel.clock import utc
+from wattbook.kernel.clock import readable, utc
 from wattbook.kernel.errors import InvalidInput
 from wattbook.registry import store
 from wattbook.registry.customers import Customer, Holder, Token, folded_uid, holder_of
@@ -124,8 +124,8 @@ def _facts(request: ClearanceRequest, row: _Row) -> ClearanceFacts:
         row.tariff,
         only(
             [each.meter for each in row.meters],
-            missing=f"no meter is on record for {place} at {request.at.isoformat()}",
-            ambiguous=f"several meters are on record for {place} at {request.at.isoformat()}",
+            missing=f"no meter is on record for {place} at {readable(request.at)}",
+            ambiguous=f"several meters are on record for {place} at {readable(request.at)}",
         ),
         _network_operator(request, place, row.meters),
         holder_of(request.token_uid, [Holder(each.token, each.customer, each.unit) for each in row.tokens]),

@@ -9,7 +9,7 @@ from enum import StrEnum
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.kernel.clock import utc
+from wattbook.kernel.clock import readable, utc
 from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.identifiers import Evseid, Malo, Melo
 from wattbook.registry import checks, store, tables
@@ -155,10 +155,10 @@ def network_operator_of(
 ) -> NetworkOperator | Missing | Ambiguous[NetworkOperator]:
     return only(
         candidates,
-        missing=f"no network operator is on record for meter {meter} at {at.isoformat()}"
+        missing=f"no network operator is on record for meter {meter} at {readable(at)}"
         if known
         else f"meter {meter} is not registered",
-        ambiguous=f"meter {meter} has several network operators on record at {at.isoformat()}",
+        ambiguous=f"meter {meter} has several network operators on record at {readable(at)}",
     )
 
 
@@ -170,10 +170,10 @@ async def places_of_meters(
     return [
         only(
             msgspec.json.decode(candidates, type=list[MeterPlace]),
-            missing=f"meter {meter} measures nothing on record at {at.isoformat()}"
+            missing=f"meter {meter} measures nothing on record at {readable(at)}"
             if known
             else f"meter {meter} is not registered",
-            ambiguous=f"meter {meter} measures several things on record at {at.isoformat()}",
+            ambiguous=f"meter {meter} measures several things on record at {readable(at)}",
         )
         for (meter, at), (known, candidates) in zip(asked, found, strict=True)
     ]

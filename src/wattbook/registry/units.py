@@ -11,7 +11,7 @@ from datetime import datetime
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.kernel.clock import utc
+from wattbook.kernel.clock import readable, utc
 from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.identifiers import DinEmaid, Eic, Emaid, Evccid, Identifier
 from wattbook.kernel.units import AMOUNT_MAX
@@ -133,10 +133,10 @@ def allocation_of(
 ) -> Allocation | Missing | Ambiguous[Allocation]:
     return only(
         candidates,
-        missing=f"no supplier is on record for unit {unit} at {at.isoformat()}"
+        missing=f"no supplier is on record for unit {unit} at {readable(at)}"
         if known
         else f"unit {unit} is not registered",
-        ambiguous=f"unit {unit} has several suppliers on record at {at.isoformat()}",
+        ambiguous=f"unit {unit} has several suppliers on record at {readable(at)}",
     )
 
 
