@@ -17,6 +17,7 @@ from tests.registry.conftest import (
     YEAR,
     connect_to_grid,
 )
+from wattbook.kernel.clock import readable
 from wattbook.registry.clearance import ClearanceFacts, ClearanceRequest, clearance_facts
 from wattbook.registry.customers import AccountKind, Customer, Holder, Token, TokenType, add_tokens
 from wattbook.registry.meters import (
@@ -86,7 +87,7 @@ async def test_each_request_of_a_batch_gets_its_own_answer_in_order(connection: 
     assert isinstance(stranger.holder, Holder)
     assert good.evse == EVSE
     assert (no_evse.station, no_evse.evse, no_evse.connectors) == (STATION, None, ())
-    assert no_evse.meter == Missing(f"no meter is on record for EVSE 7 of station WTB-0001 at {NOW.isoformat()}")
+    assert no_evse.meter == Missing(f"no meter is on record for EVSE 7 of station WTB-0001 at {readable(NOW)}")
     assert no_token.holder == Missing("token '0000' is not registered")
     assert isinstance(no_token.allocation, Missing)
     assert isinstance(senseless.holder, Missing)
@@ -99,16 +100,16 @@ async def test_each_request_of_a_batch_gets_its_own_answer_in_order(connection: 
 
 async def test_missing_assignments_are_told_apart(connection: AsyncConnection) -> None:
     answer = await facts(connection)
-    place = f"EVSE 1 of station WTB-0001 at {NOW.isoformat()}"
+    place = f"EVSE 1 of station WTB-0001 at {readable(NOW)}"
     assert answer.meter == Missing(f"no meter is on record for {place}")
     assert answer.network_operator == Missing(
         "no network operator can be told for EVSE 1 of station WTB-0001 without its one meter"
     )
-    assert answer.allocation == Missing(f"no supplier is on record for unit {CAR} at {NOW.isoformat()}")
+    assert answer.allocation == Missing(f"no supplier is on record for unit {CAR} at {readable(NOW)}")
     await assign_meter_places(connection, [MeterPlace("M-EVSE", "KR*WTB*E1", None, YEAR)])
     answer = await facts(connection)
     assert isinstance(answer.meter, Meter)
-    assert answer.network_operator == Missing(f"no network operator is on record for meter M-EVSE at {NOW.isoformat()}")
+    assert answer.network_operator == Missing(f"no network operator is on record for meter M-EVSE at {readable(NOW)}")
 
 
 async def test_ambiguous_assignments_are_reported_with_their_candidates(connection: AsyncConnection) -> None:

@@ -1,6 +1,5 @@
 """`wattbook demo`: start the world, play the cases, print who paid what and the proof."""
 
-import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
