@@ -12,6 +12,7 @@ from wattbook.ocpp.management import ManagementEnd
 from wattbook.ocpp.message_handler import InboundMessage, LateAnswer, RejectedFrame
 from wattbook.ocpp.rpc import RPC_LIMITS, RpcLimits
 from wattbook.ocpp.transport import SOCKET_LIMITS, Admission, Rejection, SocketLimits, UpgradeRequest
+from wattbook.ocpp.turnstile import ARRIVAL_LIMITS, ArrivalLimits
 
 NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
 ACCEPTED = m.TokenInfo(m.Authorization.ACCEPTED)
@@ -81,6 +82,7 @@ async def running(
     *,
     limits: SocketLimits = SOCKET_LIMITS,
     rpc_limits: RpcLimits = RPC_LIMITS,
+    arrivals: ArrivalLimits = ARRIVAL_LIMITS,
 ) -> AsyncIterator[Central]:
     """A management system's end that ends with the block."""
     central = Central(answering)
@@ -98,6 +100,7 @@ async def running(
         on_open=central.opened.put_nowait,
         on_close=central.closed.put_nowait,
         limits=limits,
+        arrivals=arrivals,
     )
     await central.end.listen("127.0.0.1", 0)
     try:

@@ -9,6 +9,7 @@ from wattbook.ocpp.connections import Connection, Connections, Entity
 from wattbook.ocpp.dialects import DIALECTS
 from wattbook.ocpp.messages import End
 from wattbook.ocpp.transport import SOCKET_LIMITS, Admission, Admit, Server, ServerTls, Socket, SocketLimits, listen
+from wattbook.ocpp.turnstile import ARRIVAL_LIMITS, ArrivalLimits
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +36,7 @@ class ManagementEnd:
         on_open: Callable[[Connection], None] = _unheard,
         on_close: Callable[[Connection], None] = _unheard,
         limits: SocketLimits = SOCKET_LIMITS,
+        arrivals: ArrivalLimits = ARRIVAL_LIMITS,
     ) -> None:
         assert entity.end is End.MANAGEMENT, "this is the management system's end"
         self._entity = entity
@@ -42,6 +44,7 @@ class ManagementEnd:
         self._on_open = on_open
         self._on_close = on_close
         self._limits = limits
+        self._arrivals = arrivals
         self._server: Server | None = None
         self._tls_server: Server | None = None
         self.connections = Connections()
@@ -57,7 +60,7 @@ class ManagementEnd:
         Raises:
             OSError: the port is taken.
         """
-        self._server = await listen(host, port, self._admit, tuple(DIALECTS), self._attach, limits=self._limits)
+        self._server = await self._listen(host, port, None)
 
     @property
     def tls_port(self) -> int | None:
@@ -70,9 +73,18 @@ class ManagementEnd:
         Raises:
             OSError: the port is taken.
         """
-        subprotocols = tuple(DIALECTS)
-        self._tls_server = await listen(
-            host, port, self._admit, subprotocols, self._attach, limits=self._limits, tls=tls
+        self._tls_server = await self._listen(host, port, tls)
+
+    async def _listen(self, host: str, port: int, tls: ServerTls | None) -> Server:
+        return await listen(
+            host,
+            port,
+            self._admit,
+            tuple(DIALECTS),
+            self._attach,
+            limits=self._limits,
+            arrivals=self._arrivals,
+            tls=tls,
         )
 
     async def close(self) -> None:

@@ -71,10 +71,12 @@ class Station:
         new_id: Callable[[], str] = new_message_id,
         limits: SocketLimits = SOCKET_LIMITS,
         rpc_limits: RpcLimits = RPC_LIMITS,
+        compress: bool = False,
     ) -> "Station":
         """Connect to `<url>/<station id>`, with HTTP Basic authentication when there is a password.
 
-        `tls` is for a wss URL: what the station trusts, and its own certificate if it has one.
+        `tls` is for a wss URL: what the station trusts, and its own certificate if it has one. With `compress` the
+        station offers to compress messages.
 
         Raises:
             Unavailable: refused, not reachable, or no common sub-protocol.
@@ -88,7 +90,9 @@ class Station:
 
         headers = {} if password is None else {"Authorization": _basic(station_id, password)}
         address = f"{url.rstrip('/')}/{quote(station_id, safe='')}"
-        socket = await connect(address, subprotocols, attach, headers=headers, limits=limits, tls=tls)
+        socket = await connect(
+            address, subprotocols, attach, headers=headers, limits=limits, tls=tls, compress=compress
+        )
         return cls(socket, connections[0])
 
     async def call(self, request: Request[AnswerT], timeout_s: float = CALL_TIMEOUT_S) -> AnswerT:
