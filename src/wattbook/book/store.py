@@ -7,11 +7,11 @@ from datetime import date, datetime
 from enum import IntEnum
 from typing import Any
 
-from psycopg import AsyncConnection as DriverConnection
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.book.accounts import PURPOSES, Account
+from wattbook.db.engine import driver_of
 
 
 class Kind(IntEnum):
@@ -265,9 +265,8 @@ async def writing_transfers(
 
     By COPY in text form: the fastest way in.
     """
-    driver: DriverConnection[Any] = (await connection.get_raw_connection()).driver_connection  # type: ignore[assignment]
     async with (
-        driver.cursor() as cursor,
+        driver_of(connection).cursor() as cursor,
         cursor.copy("""
             COPY book.transfers (id, fact, kind, group_id, group_size, debit_account, credit_account, amount, hold_id,
                                  event_at, booked_at, period, corrects, span_start, span_end, debit_version,

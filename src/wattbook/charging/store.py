@@ -11,13 +11,13 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from psycopg import AsyncConnection as DriverConnection
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.charging.ports import ConsentAnswer
 from wattbook.charging.records import FoundSession, SessionRow, Stretch
 from wattbook.charging.running import Reading, Running, Samples
+from wattbook.db.engine import driver_of
 from wattbook.kernel.units import AMOUNT_MAX
 
 
@@ -377,9 +377,8 @@ async def copy_meter_values(
     )
     if not lines:
         return
-    driver: DriverConnection[Any] = (await connection.get_raw_connection()).driver_connection  # type: ignore[assignment]
     async with (
-        driver.cursor() as cursor,
+        driver_of(connection).cursor() as cursor,
         cursor.copy("""
             COPY charging.meter_values (session_id, sampled_at, station_id, connector_no, import_register_mwh,
                                         export_register_mwh, power_w, soc_percent, other) FROM STDIN
@@ -420,8 +419,7 @@ def _array(values: Iterable[object]) -> str:
 
 
 async def _driver_rows(connection: AsyncConnection, statement: bytes, arguments: Sequence[object]) -> list[Any]:
-    driver: DriverConnection[Any] = (await connection.get_raw_connection()).driver_connection  # type: ignore[assignment]
-    async with driver.cursor() as cursor:
+    async with driver_of(connection).cursor() as cursor:
         await cursor.execute(statement, arguments)
         return await cursor.fetchall() if cursor.description else []
 

@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
+from psycopg import AsyncConnection as DriverConnection
 from sqlalchemy import URL, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
@@ -45,6 +47,13 @@ class Database:
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+def driver_of(connection: AsyncConnection) -> DriverConnection[Any]:
+    """The driver's own connection under an open one, for COPY and for what every message of every station costs."""
+    assert connection.sync_connection is not None, "it is open"
+    driver: DriverConnection[Any] = connection.sync_connection.connection.driver_connection  # type: ignore[assignment]
+    return driver
 
 
 def driver_url(url: str) -> URL:

@@ -10,7 +10,8 @@ and database would take turns at idling. Items that must not pass each other com
 submitted when the one before is answered.
 
 The handler receives a whole batch and uses a fixed number of set-based statements. When it raises, the batch is rolled
-back to a savepoint and tried again in halves until the item at fault is alone: only its sender is told. When the server
+back and tried again in halves, each behind a savepoint, until the item at fault is alone: only its sender is told. When
+the server
 chose the transaction as victim of a deadlock, the batch is tried again as a whole; when the connection broke, nobody
 can know whether the commit happened, so every sender is told `Unavailable` and repeats under the same business key.
 """
@@ -20,6 +21,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+import psycopg
 import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -37,7 +39,7 @@ Handle = Callable[[AsyncConnection, Sequence[Item]], Awaitable[Sequence[Answer |
 QUEUE_MAX = 50_000
 BATCH_MAX = 4_000
 LANES = 2
-VICTIM_RETRIES_MAX = 5
+TRIES_MAX = 5
 VICTIM_STATES = ("40001", "40P01")  # serialization failure, deadlock detected
 
 log = structlog.get_logger(__name__)
@@ -124,26 +126,28 @@ class GroupCommit(Generic[Item, Answer]):
                     future.set_result(outcome)
 
     async def _commit(self, items: list[Item]) -> Sequence[Answer | Exception]:
-        for attempt in range(1, VICTIM_RETRIES_MAX + 1):
+        attempt: Callable[[AsyncConnection, list[Item]], Awaitable[Sequence[Answer | Exception]]] = self._whole
+        for tries in range(1, TRIES_MAX + 1):
             try:
                 async with self._database.transaction() as connection:
-                    return await self._isolate(connection, items)
-            except DBAPIError as error:
-                if getattr(error.orig, "sqlstate", None) in VICTIM_STATES and attempt < VICTIM_RETRIES_MAX:
-                    continue
-                log.warning("batch-lost", items=len(items), error=str(error.orig))
-                return [Unavailable("the database did not confirm; send it again")] * len(items)
-            except OSError as error:
-                log.warning("batch-lost", items=len(items), error=str(error))
-                return [Unavailable("the database does not answer; send it again")] * len(items)
-        raise AssertionError("every attempt returns or continues")
+                    return await attempt(connection, items)
+            except Exception as error:
+                if not _spoils_transaction(error):
+                    attempt = self._isolate
+                elif _sqlstate(error) not in VICTIM_STATES or tries == TRIES_MAX:
+                    log.warning("batch-lost", items=len(items), error=str(error))
+                    break
+        return [Unavailable("the database did not confirm; send it again")] * len(items)
+
+    async def _whole(self, connection: AsyncConnection, items: list[Item]) -> Sequence[Answer | Exception]:
+        answers = await self._handle(connection, items)
+        assert len(answers) == len(items), "a handler answers each item once"
+        return answers
 
     async def _isolate(self, connection: AsyncConnection, items: list[Item]) -> Sequence[Answer | Exception]:
         try:
             async with connection.begin_nested():
-                answers = await self._handle(connection, items)
-                assert len(answers) == len(items), "a handler answers each item once"
-                return answers
+                return await self._whole(connection, items)
         except Exception as error:
             if _spoils_transaction(error):
                 raise
@@ -157,10 +161,12 @@ class GroupCommit(Generic[Item, Answer]):
 
 def _spoils_transaction(error: Exception) -> bool:
     """No savepoint helps: the connection is gone or the server chose the whole transaction as victim."""
-    if isinstance(error, OSError):
-        return True
-    return isinstance(error, DBAPIError) and (
-        error.connection_invalidated
-        or getattr(error.orig, "sqlstate", None) in VICTIM_STATES
-        or getattr(error.orig, "sqlstate", None) is None
-    )
+    if isinstance(error, DBAPIError | psycopg.Error):
+        return _sqlstate(error) in (None, *VICTIM_STATES)
+    return isinstance(error, OSError)
+
+
+def _sqlstate(error: Exception) -> str | None:
+    """What the server said, also through the toolkit's own error; None when it said nothing: the connection broke."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return cause.sqlstate if isinstance(cause, psycopg.Error) else None
