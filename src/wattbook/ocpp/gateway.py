@@ -4,9 +4,11 @@ Stations connect through the door, speak through the message handler, and are an
 commit.
 """
 
+import asyncio
 from collections.abc import Awaitable, Sequence
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from wattbook.charging.events import Subscriber
 from wattbook.charging.policy import POLICY, Policy
@@ -15,11 +17,14 @@ from wattbook.db.engine import Database
 from wattbook.kernel.clock import Clock
 from wattbook.ocpp.admission import Door
 from wattbook.ocpp.connections import Connections, Entity
+from wattbook.ocpp.delivery import LOOK_EVERY_S, SETTLE_S, Delivery
 from wattbook.ocpp.errors import ErrorCode, RpcError
 from wattbook.ocpp.inbox import Inbox
 from wattbook.ocpp.management import ManagementEnd
 from wattbook.ocpp.message_handler import InboundMessage, LateAnswer
 from wattbook.ocpp.messages import Answer, BootNotification, End
+from wattbook.ocpp.onboarding import CHANGED, Knocks
+from wattbook.ocpp.transport import Admission, Rejection, UpgradeRequest
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +41,8 @@ class Gateway:
         partners: PartnerConsent | None = None,
         subscribers: Sequence[Subscriber] = (),
         policy: Policy = POLICY,
+        settle_s: float = SETTLE_S,
+        look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         self._door = Door(database)
         self._inbox = Inbox(
@@ -46,8 +53,18 @@ class Gateway:
             subscribers=subscribers,
             policy=policy,
         )
-        entity = Entity(End.MANAGEMENT, self._receive, self._inbox.quarantine, _late, clock)
-        self._end = ManagementEnd(entity, self._door.admit)
+        self._knocks = Knocks(database, clock)
+        self._delivery = Delivery(
+            database,
+            clock,
+            blocked=lambda station_id: not self._door.is_accepted(station_id),
+            heard={CHANGED: self._registry_changed},
+            settle_s=settle_s,
+            look_every_s=look_every_s,
+        )
+        entity = Entity(End.MANAGEMENT, self._receive, self._inbox.quarantine, self._late, clock)
+        self._end = ManagementEnd(entity, self._admit, on_open=self._delivery.opened, on_close=self._delivery.closed)
+        self._refreshing: set[asyncio.Task[None]] = set()
 
     @property
     def port(self) -> int:
@@ -70,19 +87,48 @@ class Gateway:
         """
         await self._door.open()
         self._inbox.start()
+        self._knocks.open()
+        await self._delivery.open()
         await self._end.listen(host, port)
 
     async def close(self) -> None:
         await self._end.close()
+        await self._delivery.close()
+        await self._knocks.close()
         await self._inbox.stop()
         await self._door.close()
 
+    def _admit(self, request: UpgradeRequest) -> Admission | Rejection:
+        verdict = self._door.admit(request)
+        if isinstance(verdict, Rejection) and verdict.status == 404:
+            self._knocks.note(request)
+        return verdict
+
     def _receive(self, inbound: InboundMessage) -> Awaitable[Answer]:
-        if not isinstance(inbound.message, BootNotification) and not self._door.is_accepted(inbound.station_id):
+        if isinstance(inbound.message, BootNotification):
+            return self._boot(inbound)
+        if not self._door.is_accepted(inbound.station_id):
             # OCPP-J 1.6, errata 3.8
             raise RpcError(ErrorCode.SECURITY_ERROR, "this station is not accepted yet: only BootNotification is heard")
         return self._inbox(inbound)
 
+    async def _boot(self, inbound: InboundMessage) -> Answer:
+        answer = await self._inbox(inbound)
+        # The answer is in the sending queue before any command: this task does not pause between here and there.
+        self._delivery.booted(inbound.station_id, inbound.epoch, answer)
+        return answer
 
-def _late(answer: LateAnswer) -> None:
-    log.warning("late-answer", station_id=answer.station_id, action=answer.action, unique_id=answer.unique_id)
+    def _late(self, answer: LateAnswer) -> None:
+        log.warning("late-answer", station_id=answer.station_id, action=answer.action, unique_id=answer.unique_id)
+        self._delivery.late(answer)
+
+    def _registry_changed(self, _: Sequence[str]) -> None:
+        task = asyncio.create_task(self._refresh_quietly(), name="refresh-stations")
+        self._refreshing.add(task)
+        task.add_done_callback(self._refreshing.discard)
+
+    async def _refresh_quietly(self) -> None:
+        try:
+            await self._door.refresh()
+        except (DBAPIError, OSError) as error:
+            log.warning("stations-not-read", error=str(error))
