@@ -7,7 +7,8 @@ path of meter values has forms of its own: arrays as text, and COPY.
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -305,7 +306,7 @@ async def orphans(connection: AsyncConnection, since: datetime, limit: int) -> l
 
 # ----------------------------------------------------------------------------------------------------- meter values
 #
-# These run for every message of every station. Arrays go to the server as text, which costs the driver least.
+# These run for every message of every station.
 
 
 async def lock_running(
@@ -321,11 +322,12 @@ async def lock_running(
                started_at, meter_start_mwh, rated_power_w, announced_at, sampled_at, import_register_mwh,
                export_start_mwh, export_register_mwh, power_w, soc_percent, import_mwh, export_mwh, shortfall_wms,
                array_to_string(flags, ' ')
-        FROM unnest(%s::text[], %s::text[]) AS asked(station, transaction)
+        FROM unnest(string_to_array(%s, chr(31)), string_to_array(%s, chr(31))) AS asked(station, transaction)
         JOIN charging.sessions ON (station_id, transaction_id) = (asked.station, asked.transaction)
         ORDER BY id FOR NO KEY UPDATE OF sessions
         """,
-        ([station for station, _ in transactions], [transaction for _, transaction in transactions]),
+        # A station's own transaction id may hold anything; one with a separator in it is not found.
+        (_column(station for station, _ in transactions), _column(id_.replace("\x1f", "") for _, id_ in transactions)),
     )
     return {(row[0], row[1]): Running(*row[2:]) for row in found}
 
@@ -333,37 +335,29 @@ async def lock_running(
 async def update_running(connection: AsyncConnection, moved: Sequence[Running], now: datetime) -> None:
     if not moved:
         return
-    await _driver_rows(
-        connection,
-        b"""
-        UPDATE charging.sessions AS session
-        SET announced_at = now.announced_at, sampled_at = now.sampled_at,
-            import_register_mwh = now.import_register_mwh, export_start_mwh = now.export_start_mwh,
-            export_register_mwh = now.export_register_mwh, power_w = now.power_w, soc_percent = now.soc_percent,
-            import_mwh = now.import_mwh, export_mwh = now.export_mwh, shortfall_wms = now.shortfall_wms,
-            flags = string_to_array(now.flags, ' '), updated_at = %s::timestamptz
-        FROM unnest(%s::uuid[], %s::timestamptz[], %s::timestamptz[], %s::bigint[], %s::bigint[], %s::bigint[],
-                    %s::int[], %s::numeric[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[])
-             AS now(id, announced_at, sampled_at, import_register_mwh, export_start_mwh, export_register_mwh,
-                    power_w, soc_percent, import_mwh, export_mwh, shortfall_wms, flags)
-        WHERE session.id = now.id
-        """,
-        (
-            now,
-            _array([each.id for each in moved]),
-            _array([each.announced_at for each in moved]),
-            _array([each.sampled_at for each in moved]),
-            _array([each.import_register_mwh for each in moved]),
-            _array([each.export_start_mwh for each in moved]),
-            _array([each.export_register_mwh for each in moved]),
-            _array([each.power_w for each in moved]),
-            _array([each.soc_percent for each in moved]),
-            _array([each.import_mwh for each in moved]),
-            _array([each.export_mwh for each in moved]),
-            _array([each.shortfall_wms for each in moved]),
-            _array([each.flags for each in moved]),
-        ),
+    await _driver_rows(connection, _UPDATE_RUNNING, (now, *(_column(map(field, moved)) for field in _MOVING)))
+
+
+_MOVING: Final = tuple(
+    attrgetter(name)
+    for name in (
+        "id", "announced_at", "sampled_at", "import_register_mwh", "export_start_mwh", "export_register_mwh", "power_w",
+        "soc_percent", "import_mwh", "export_mwh", "shortfall_wms", "flags",
     )
+)  # fmt: skip
+_UPDATE_RUNNING: Final = b"""
+    UPDATE charging.sessions AS session
+    SET announced_at = now.announced_at::timestamptz, sampled_at = now.sampled_at::timestamptz,
+        import_register_mwh = now.import_register_mwh::bigint, export_start_mwh = now.export_start_mwh::bigint,
+        export_register_mwh = now.export_register_mwh::bigint, power_w = now.power_w::int,
+        soc_percent = now.soc_percent::numeric, import_mwh = now.import_mwh::bigint,
+        export_mwh = now.export_mwh::bigint, shortfall_wms = now.shortfall_wms::bigint,
+        flags = string_to_array(coalesce(now.flags, ''), ' '), updated_at = %s::timestamptz
+    FROM unnest(COLUMNS)
+         AS now(id, announced_at, sampled_at, import_register_mwh, export_start_mwh, export_register_mwh,
+                power_w, soc_percent, import_mwh, export_mwh, shortfall_wms, flags)
+    WHERE session.id = now.id::uuid
+""".replace(b"COLUMNS", b", ".join([b"string_to_array(%s, chr(31), 'None')"] * len(_MOVING)))
 
 
 async def copy_meter_values(
@@ -413,9 +407,12 @@ def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
-def _array(values: Iterable[object]) -> str:
-    """The text of an array whose elements hold no quote and no backslash."""
-    return "{" + ",".join(["NULL" if value is None else f'"{value}"' for value in values]) + "}"
+def _column(values: Iterable[object]) -> str:
+    """A column of a batch as one text, cut again by `string_to_array(…, chr(31), 'None')`; it costs the driver least.
+
+    One empty text alone is no element at all: a column of texts that may be empty is read with `coalesce`.
+    """
+    return "\x1f".join(map(str, values))
 
 
 async def _driver_rows(connection: AsyncConnection, statement: bytes, arguments: Sequence[object]) -> list[Any]:
