@@ -53,7 +53,7 @@ class Command(Struct, frozen=True):
 
     Attributes:
         id: also the message id of its CALL.
-        payload, answer: JSON; the answer is null until there is one, and when it was an error.
+        payload, answer: JSON; the answer is `null` until there is one, and when it was an error.
         version: of OCPP, which the payload was checked against; None while the station never connected.
         sendings: how often it was sent.
         answered_at: when its outcome was known.
@@ -77,7 +77,7 @@ class Command(Struct, frozen=True):
     expires_at: datetime
     sent_at: datetime | None
     answered_at: datetime | None
-    answer: Raw | None
+    answer: Raw
     error_code: str | None
     error_description: str | None
     late: bool

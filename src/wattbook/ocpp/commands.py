@@ -17,7 +17,7 @@ A command that is `repeatable` waits again instead of being unknown: it is for w
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 import msgspec
@@ -45,8 +45,6 @@ WAITING_MAX: Final = 1_000
 PAYLOAD_BYTES_MAX: Final = 256 * 1024
 
 VERSION_OF: Final = {version.name: version for version in VERSIONS}
-
-RawT = TypeVar("RawT", Raw, Raw | None)
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _decode: Callable[[bytes | str | Raw], Any] = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -173,8 +171,8 @@ def _read(row: str) -> Command:
     return msgspec.structs.replace(command, payload=_compact(command.payload), answer=_compact(command.answer))
 
 
-def _compact(json: RawT) -> RawT:
-    return json if json is None else Raw(msgspec.json.format(json, indent=-1))
+def _compact(json: Raw) -> Raw:
+    return Raw(msgspec.json.format(bytes(json), indent=-1))
 
 
 def _fault_of(request: CommandRequest, version: str | None) -> WattbookError | None:
@@ -223,7 +221,7 @@ def _accepted(
         expires_at=utc(request.expires_at),
         sent_at=None,
         answered_at=None,
-        answer=None,
+        answer=Raw(b"null"),
         error_code=None,
         error_description=None,
         late=False,

@@ -286,7 +286,7 @@ class Delivery:
             except DBAPIError as error:
                 if outcome is None or outcome.answer is None:
                     raise
-                log.warning("answer-not-kept", command=str(outcome.id), error=str(error))
+                log.warning("answer-not-kept", command=str(outcome.id), error=str(error.orig))
                 words = "the answer holds what the database cannot keep"
                 outcome = Outcome(outcome.id, outcome.state, None, "invalid-answer", words)
 
