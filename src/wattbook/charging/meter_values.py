@@ -33,8 +33,22 @@ async def record_samples(
     if not batch:
         return []
     now = utc(now)
+    while True:
+        sessions, moved = await _move(connection, batch)
+        due = [each for each in moved if subscribers and now - each.announced_at >= policy.change_interval]
+        for session in due:
+            session.announced_at = now
+        if await store.update_running(connection, moved, now) == len(moved):
+            break  # else another writer was at one of these sessions: look again, for a reading moves a session once
+    await store.copy_meter_values(connection, batch, sessions)
+    await announce(connection, [session.id for session in due if session.state == "active"], subscribers, policy)
+    return sessions
+
+
+async def _move(connection: AsyncConnection, batch: Sequence[Samples]) -> tuple[list[str | None], list[Running]]:
+    """The session of each item, and those that its readings move, moved on but not yet written."""
     asked = [(samples.station_id, samples.transaction_id) for samples in batch if samples.transaction_id is not None]
-    known = await store.lock_running(connection, asked)
+    known = await store.running(connection, asked)
     found = [known.get((samples.station_id, samples.transaction_id or "")) for samples in batch]
     moved: dict[str, Running] = {}
     for samples, session in zip(batch, found, strict=True):
@@ -42,11 +56,4 @@ async def record_samples(
             for reading in samples.readings:
                 session.advance(reading)
             moved[session.id] = session
-    due = [each for each in moved.values() if subscribers and now - each.announced_at >= policy.change_interval]
-    for session in due:
-        session.announced_at = now
-    sessions = [session.id if session else None for session in found]
-    await store.copy_meter_values(connection, batch, sessions)
-    await store.update_running(connection, list(moved.values()), now)
-    await announce(connection, [session.id for session in due if session.state == "active"], subscribers, policy)
-    return sessions
+    return [session.id if session else None for session in found], list(moved.values())

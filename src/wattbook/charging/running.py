@@ -54,7 +54,11 @@ class Samples(Struct, frozen=True, gc=False):
 
 @dataclass(slots=True)
 class Running:
-    """The numbers of a session that readings move; the names are those of `tables.sessions`."""
+    """The numbers of a session that readings move; the names are those of `tables.sessions`.
+
+    `seen` is the version of the row they were read from: nothing is locked while readings are taken, and a session that
+    another writer has changed meanwhile is looked at again.
+    """
 
     id: str
     state: str
@@ -72,6 +76,7 @@ class Running:
     export_mwh: int
     shortfall_wms: int
     flags: str
+    seen: str
 
     def flag(self, flag: str) -> None:
         """Note something implausible, once."""

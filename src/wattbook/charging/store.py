@@ -309,10 +309,13 @@ async def orphans(connection: AsyncConnection, since: datetime, limit: int) -> l
 # These run for every message of every station.
 
 
-async def lock_running(
+async def running(
     connection: AsyncConnection, transactions: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], Running]:
-    """By (station, transaction id); whatever has ended is `completed`."""
+    """By (station, transaction id); whatever has ended is `completed`.
+
+    Nothing is locked: `update_running` leaves alone what has changed since.
+    """
     if not transactions:
         return {}
     found = await _driver_rows(
@@ -321,10 +324,9 @@ async def lock_running(
         SELECT station_id, transaction_id, id::text, CASE WHEN ended_at IS NULL THEN state ELSE 'completed' END,
                started_at, meter_start_mwh, rated_power_w, announced_at, sampled_at, import_register_mwh,
                export_start_mwh, export_register_mwh, power_w, soc_percent, import_mwh, export_mwh, shortfall_wms,
-               array_to_string(flags, ' ')
+               array_to_string(flags, ' '), sessions.xmin::text
         FROM unnest(string_to_array(%s, chr(31)), string_to_array(%s, chr(31))) AS asked(station, transaction)
         JOIN charging.sessions ON (station_id, transaction_id) = (asked.station, asked.transaction)
-        ORDER BY id FOR NO KEY UPDATE OF sessions
         """,
         # A station's own transaction id may hold anything; one with a separator in it is not found.
         (_column(station for station, _ in transactions), _column(id_.replace("\x1f", "") for _, id_ in transactions)),
@@ -332,17 +334,21 @@ async def lock_running(
     return {(row[0], row[1]): Running(*row[2:]) for row in found}
 
 
-async def update_running(connection: AsyncConnection, moved: Sequence[Running], now: datetime) -> None:
+async def update_running(connection: AsyncConnection, moved: Sequence[Running], now: datetime) -> int:
+    """How many of them were as they had been seen, and are written."""
     if not moved:
-        return
-    await _driver_rows(connection, _UPDATE_RUNNING, (now, *(_column(map(field, moved)) for field in _MOVING)))
+        return 0
+    columns = (_column(map(field, moved)) for field in _MOVING)
+    async with driver_of(connection).cursor() as cursor:
+        await cursor.execute(_UPDATE_RUNNING, (now, *columns))
+        return cursor.rowcount
 
 
 _MOVING: Final = tuple(
     attrgetter(name)
     for name in (
         "id", "announced_at", "sampled_at", "import_register_mwh", "export_start_mwh", "export_register_mwh", "power_w",
-        "soc_percent", "import_mwh", "export_mwh", "shortfall_wms", "flags",
+        "soc_percent", "import_mwh", "export_mwh", "shortfall_wms", "flags", "seen",
     )
 )  # fmt: skip
 _UPDATE_RUNNING: Final = b"""
@@ -355,8 +361,8 @@ _UPDATE_RUNNING: Final = b"""
         flags = string_to_array(coalesce(now.flags, ''), ' '), updated_at = %s::timestamptz
     FROM unnest(COLUMNS)
          AS now(id, announced_at, sampled_at, import_register_mwh, export_start_mwh, export_register_mwh,
-                power_w, soc_percent, import_mwh, export_mwh, shortfall_wms, flags)
-    WHERE session.id = now.id::uuid
+                power_w, soc_percent, import_mwh, export_mwh, shortfall_wms, flags, seen)
+    WHERE session.id = now.id::uuid AND session.xmin = now.seen::xid
 """.replace(b"COLUMNS", b", ".join([b"string_to_array(%s, chr(31), 'None')"] * len(_MOVING)))
 
 
