@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 import wattbook.book.tables
 import wattbook.charging.tables
 import wattbook.household.tables
+import wattbook.ocpp.security.tables
 import wattbook.ocpp.tables
 import wattbook.registry.tables
 import wattbook.roaming.tables  # noqa: F401
@@ -39,6 +40,8 @@ from wattbook.household.checks import CHECKS as HOUSEHOLD_CHECKS
 from wattbook.kernel.clock import Clock, system_clock
 from wattbook.kernel.telemetry import tune_garbage_collection
 from wattbook.ocpp.gateway import Gateway
+from wattbook.ocpp.security.authority import Authority
+from wattbook.ocpp.security.tls import ListeningTls, read_roots
 from wattbook.roaming.checks import CHECKS as ROAMING_CHECKS
 from wattbook.roaming.consent import OcpiConsent
 from wattbook.roaming.delivery import announce
@@ -109,6 +112,7 @@ class Running:
     database: Database
     ocpp_port: int
     web_port: int
+    ocpp_tls_port: int | None = None
 
     @property
     def web_url(self) -> str:
@@ -136,6 +140,7 @@ async def serving(settings: Settings, url: str, *, clock: Clock = system_clock) 
         await stack.enter_async_context(_every(HOLDS_EXPIRE_EVERY, _expire_holds, database, clock))
         web_port = await stack.enter_async_context(_listening(web, settings))
         await stack.enter_async_context(_beside(announce(roaming)))
+        authority = Authority.open(settings.authority_folder, settings.name, clock())
         gateway = Gateway(
             database,
             clock,
@@ -143,11 +148,25 @@ async def serving(settings: Settings, url: str, *, clock: Clock = system_clock) 
             partners=OcpiConsent(roaming),
             subscribers=[subscriber(roaming)],
             policy=Policy(change_interval=timedelta(seconds=settings.announce_interval_s)),
+            security_profile=settings.ocpp_security_profile,
         )
         await gateway.open(settings.ocpp_host, settings.ocpp_port)
         stack.push_async_callback(gateway.close)
+        if settings.ocpp_tls_port is not None:
+            tls = _station_tls(settings, authority, clock)
+            await gateway.open_tls(settings.ocpp_host, settings.ocpp_tls_port, tls)
         log.info("serving", party=settings.party, ocpp_port=gateway.port, web_port=web_port)
-        yield Running(settings, database, gateway.port, web_port)
+        yield Running(settings, database, gateway.port, web_port, gateway.tls_port)
+
+
+def _station_tls(settings: Settings, authority: Authority, clock: Clock) -> ListeningTls:
+    """How the stations' second port speaks TLS: with the operator's certificate, or one of our own authority."""
+    if settings.ocpp_tls_certificate is not None and settings.ocpp_tls_key is not None:
+        files = settings.ocpp_tls_certificate, settings.ocpp_tls_key
+    else:
+        files = authority.server_files(settings.ocpp_tls_hosts, clock())
+    further = [] if settings.ocpp_client_roots is None else read_roots(settings.ocpp_client_roots)
+    return ListeningTls(*files, [*authority.trusted(clock()), *further])
 
 
 def _mount(web: FastAPI, settings: Settings, database: Database, roaming: Roaming, clock: Clock) -> None:

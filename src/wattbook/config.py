@@ -1,9 +1,9 @@
 """Settings: from the environment (`WATTBOOK_…`), each with a default that runs on a laptop."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -24,6 +24,23 @@ class Settings(BaseSettings):
 
     ocpp_host: str = "0.0.0.0"
     ocpp_port: int = Field(default=9000, ge=0, le=65535)
+    ocpp_security_profile: int = Field(
+        default=0, ge=0, le=3, description="the least security profile of stations of which nothing else is said"
+    )
+    ocpp_tls_port: int | None = Field(default=None, ge=0, le=65535, description="a second port, for wss; none: no TLS")
+    ocpp_tls_hosts: list[str] = Field(
+        default=["localhost", "127.0.0.1"], description="names and addresses in the certificate of our own authority"
+    )
+    ocpp_tls_certificate: Path | None = Field(
+        default=None, description="certificate chain of the wss port, PEM, instead of one of our own authority"
+    )
+    ocpp_tls_key: Path | None = Field(default=None, description="its private key, PEM")
+    ocpp_client_roots: Path | None = Field(
+        default=None, description="further roots of stations' certificates, PEM, beside our own authority"
+    )
+    ocpp_authority: Path | None = Field(
+        default=None, description="folder of our own certificate authority; none: `authority` in the data folder"
+    )
     web_host: str = "127.0.0.1"
     web_port: int = Field(default=8080, ge=0, le=65535)
     api_key_sha256: str | None = Field(
@@ -37,6 +54,18 @@ class Settings(BaseSettings):
         default=10, ge=1, le=3_600, description="a running session is told to partners at most this often"
     )
     heartbeat_interval_s: int = Field(default=300, ge=10, le=86_400)
+
+    @model_validator(mode="after")
+    def _pairs(self) -> Self:
+        if (self.ocpp_tls_certificate is None) is not (self.ocpp_tls_key is None):
+            raise ValueError("a TLS certificate and its key are given both or not at all")
+        if self.ocpp_security_profile >= 2 and self.ocpp_tls_port is None:
+            raise ValueError("security profiles 2 and 3 need a TLS port")
+        return self
+
+    @property
+    def authority_folder(self) -> Path:
+        return self.ocpp_authority or self.data / "authority"
 
     @property
     def party(self) -> str:

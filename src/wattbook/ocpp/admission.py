@@ -1,10 +1,12 @@
 """Who may connect: the stations of the registry, kept in memory, because an upgrade must be decided at once.
 
 The list is read again every few seconds, and at once (at most once a second) when an unknown station knocks: one that
-was just registered is let in on its next try.
+was just registered is let in on its next try. So it is when a known one shows a password or certificate that is not
+right: it may just have been given it. What a known station must prove, the guard judges.
 """
 
 import asyncio
+import contextlib
 import time
 from typing import Final
 
@@ -12,6 +14,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from wattbook.db.engine import Database
+from wattbook.ocpp.security.guard import Guard
 from wattbook.ocpp.transport import Admission, Rejection, UpgradeRequest
 from wattbook.registry.stations import Acceptance, acceptances
 
@@ -22,10 +25,11 @@ log = structlog.get_logger(__name__)
 
 
 class Door:
-    """Answers for each station whether it is known, and whether it was accepted."""
+    """Answers for each station whether it is known and is who it says, and whether it was accepted."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, guard: Guard) -> None:
         self._database = database
+        self._guard = guard
         self._known: dict[str, Acceptance] = {}
         self._read_at = 0.0
         self._missed = asyncio.Event()
@@ -39,18 +43,31 @@ class Door:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        with contextlib.suppress(DBAPIError, OSError):
+            await self._write_down()
 
     async def refresh(self) -> None:
-        """Read the stations of the registry."""
+        """Read the stations of the registry and what they must prove; write down what happened at the door."""
+        await self._write_down()
         async with self._database.snapshot() as connection:
             self._known = await acceptances(connection)
+            await self._guard.refresh(connection)
         self._read_at = time.monotonic()
 
+    async def _write_down(self) -> None:
+        if self._guard.has_to_write:
+            async with self._database.transaction() as connection:
+                await self._guard.write_down(connection)
+
     def admit(self, request: UpgradeRequest) -> Admission | Rejection:
-        """OCPP-J 1.6, 3.2: an unknown identity gets 404."""
+        """OCPP-J 1.6, 3.2: an unknown identity gets 404; one that does not prove who it is, 401 or 403."""
         if request.identity not in self._known:
             self._missed.set()
             return Rejection(404, "this station is not registered")
+        rejection = self._guard.judge(request)
+        if rejection is not None:
+            self._missed.set()
+            return rejection
         return Admission(request.identity)
 
     def is_accepted(self, station_id: str) -> bool:

@@ -5,6 +5,7 @@ commit.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Sequence
 
 import structlog
@@ -24,6 +25,8 @@ from wattbook.ocpp.management import ManagementEnd
 from wattbook.ocpp.message_handler import InboundMessage, LateAnswer
 from wattbook.ocpp.messages import Answer, BootNotification, End
 from wattbook.ocpp.onboarding import CHANGED, Knocks
+from wattbook.ocpp.security.guard import NO_PROFILE, Guard
+from wattbook.ocpp.security.tls import ListeningTls
 from wattbook.ocpp.transport import Admission, Rejection, UpgradeRequest
 
 log = structlog.get_logger(__name__)
@@ -41,10 +44,11 @@ class Gateway:
         partners: PartnerConsent | None = None,
         subscribers: Sequence[Subscriber] = (),
         policy: Policy = POLICY,
+        security_profile: int = NO_PROFILE,
         settle_s: float = SETTLE_S,
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
-        self._door = Door(database)
+        self._door = Door(database, Guard(clock, time.monotonic, default_profile=security_profile))
         self._inbox = Inbox(
             database,
             clock,
@@ -71,6 +75,11 @@ class Gateway:
         return self._end.port
 
     @property
+    def tls_port(self) -> int | None:
+        """None while nobody listens for TLS."""
+        return self._end.tls_port
+
+    @property
     def connections(self) -> Connections:
         """Who is connected now."""
         return self._end.connections
@@ -90,6 +99,14 @@ class Gateway:
         self._knocks.open()
         await self._delivery.open()
         await self._end.listen(host, port)
+
+    async def open_tls(self, host: str, port: int, tls: ListeningTls) -> None:
+        """Serve the same at a second port, over TLS; after `open`.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        await self._end.listen_tls(host, port, tls)
 
     async def close(self) -> None:
         await self._end.close()

@@ -497,7 +497,8 @@ async def connect(
         raise Unavailable(f"the management system refused the connection: {status}") from error
     except OSError as error:
         raise Unavailable(f"the management system cannot be reached: {error}") from error
-    assert isinstance(socket, Socket), "picows returns the listener it was given"
+    if not isinstance(socket, Socket):  # TLS 1.3: a server tells only afterwards that it refuses our certificate
+        raise Unavailable("the management system ended the connection before its upgrade")
     return socket
 
 
