@@ -148,7 +148,6 @@ VALUES = '{"connectorId":1,"meterValue":[{"timestamp":"2026-10-01T12:00:00Z","sa
 REFUSED = [
     ("an unknown action", '[2,"7","Teleport",{}]', "NotImplemented"),
     ("an action of 2.0.1", '[2,"7","TransactionEvent",{}]', "NotImplemented"),
-    ("a known action not built yet", '[2,"7","FirmwareStatusNotification",{"status":"Idle"}]', "NotSupported"),
     ("an action of the other direction", '[2,"7","Reset",{"type":"Soft"}]', "NotSupported"),
     ("required", '[2,"7","Authorize",{}]', "OccurenceConstraintViolation"),
     ("required, payload null", '[2,"7","Authorize",null]', "OccurenceConstraintViolation"),

@@ -10,9 +10,14 @@ from hypothesis import strategies as st
 
 from wattbook.kernel.errors import InvalidInput
 from wattbook.ocpp import messages as m
+from wattbook.ocpp.dialects.v16 import AUTHORIZATIONS as AUTHORIZATIONS_OF_2_X
 from wattbook.ocpp.dialects.v16 import DIALECT
 from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.schemas import check
+
+AUTHORIZATIONS = [status for status in m.Authorization if status not in AUTHORIZATIONS_OF_2_X]
+STATUSES = [status for status in m.ConnectorStatus if status is not m.ConnectorStatus.OCCUPIED]
+REASONS = list(m.StopReason)[: list(m.StopReason).index(m.StopReason.ENERGY_LIMIT_REACHED)]
 
 AT = datetime(2026, 10, 1, 12, tzinfo=UTC)
 
@@ -33,14 +38,14 @@ def sample_of(*values: JsonObject) -> m.Sample:
 # Round trips
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)
-places = st.integers(0, 2**31 - 1)
+places = st.integers(0, 2**15 - 1)
 numbers_as_ids = st.integers(-(2**31) + 1, 2**31 - 1).map(str)
 times = st.integers(-(10**11), 10**12).map(lambda ms: AT + timedelta(milliseconds=ms))
 tokens = texts.map(m.IdToken)
 registers = st.integers(-(2**62), 2**62)
 whole_watt_hours = st.integers(-(2**50), 2**50).map(lambda wh: wh * 1000)
 quantities = st.decimals(-999_999, 999_999, places=3)
-token_infos = st.builds(m.TokenInfo, st.sampled_from(m.Authorization), st.none() | times, st.none() | tokens)
+token_infos = st.builds(m.TokenInfo, st.sampled_from(AUTHORIZATIONS), st.none() | times, st.none() | tokens)
 readings = st.builds(
     m.Reading,
     measurand=st.sampled_from(["Current.Import", "Voltage", "Energy.Reactive.Import.Register"]),
@@ -69,17 +74,18 @@ requests: dict[str, st.SearchStrategy[Any]] = {
     "MeterValues": st.builds(m.MeterValues, places, many_samples, st.none() | numbers_as_ids),
     "StartTransaction": st.builds(m.TransactionStarted, places, tokens, whole_watt_hours, times, st.none() | places),
     "StatusNotification": st.builds(
-        m.StatusNotification, places, st.sampled_from(m.ConnectorStatus), st.just("GroundFailure"), st.none() | times
+        m.StatusNotification, places, st.sampled_from(STATUSES), st.just("GroundFailure"), st.none() | times
     ),
     "StopTransaction": st.builds(
         m.TransactionStopped,
         numbers_as_ids,
         whole_watt_hours,
         times,
-        st.sampled_from(m.StopReason),
+        st.sampled_from(REASONS),
         st.none() | tokens,
         many_samples | st.just(()),
     ),
+    "SignCertificate": st.builds(m.SignCertificate, texts),
     "DataTransfer": st.builds(m.DataTransfer, texts, st.none() | texts, st.none() | texts),
     "ChangeAvailability": st.builds(m.ChangeAvailability, places, st.booleans()),
     "ChangeConfiguration": st.builds(m.ChangeConfiguration, texts, texts),
@@ -104,6 +110,7 @@ answers: dict[str, st.SearchStrategy[Any]] = {
     "StartTransaction": st.builds(m.TransactionStartedAnswer, numbers_as_ids, token_infos),
     "StatusNotification": st.just(m.StatusAnswer()),
     "StopTransaction": st.builds(m.TransactionStoppedAnswer, st.none() | token_infos),
+    "SignCertificate": st.builds(m.SignCertificateAnswer, st.booleans()),
     "DataTransfer": st.builds(m.DataTransferAnswer, st.sampled_from(m.DataTransferStatus), st.none() | texts),
     "ChangeAvailability": commanded("Accepted", "Rejected", "Scheduled"),
     "ChangeConfiguration": commanded("Accepted", "Rejected", "RebootRequired", "NotSupported"),
@@ -121,10 +128,10 @@ answers: dict[str, st.SearchStrategy[Any]] = {
 
 
 def test_every_exchange_has_its_round_trips() -> None:
-    assert set(requests) == set(answers) == set(DIALECT.by_action)
+    assert set(requests) == set(answers) == {exchange.action for exchange in DIALECT.exchanges}
 
 
-@pytest.mark.parametrize("action", sorted(DIALECT.by_action))
+@pytest.mark.parametrize("action", sorted(requests))
 @given(data=st.data())
 def test_a_request_means_the_same_after_the_wire(action: str, data: st.DataObject) -> None:
     translation = DIALECT.by_action[action]
@@ -135,7 +142,7 @@ def test_a_request_means_the_same_after_the_wire(action: str, data: st.DataObjec
     assert DIALECT.of(request) is translation
 
 
-@pytest.mark.parametrize("action", sorted(DIALECT.by_action))
+@pytest.mark.parametrize("action", sorted(requests))
 @given(data=st.data())
 def test_an_answer_means_the_same_after_the_wire(action: str, data: st.DataObject) -> None:
     translation = DIALECT.by_action[action]

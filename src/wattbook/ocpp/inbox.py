@@ -26,12 +26,28 @@ from wattbook.kernel.errors import Unavailable, WattbookError
 from wattbook.kernel.telemetry import MESSAGES
 from wattbook.ocpp import store
 from wattbook.ocpp.controllers.controller import Context, Outcome
+from wattbook.ocpp.controllers.ports import Certificates, NoCertificates
 from wattbook.ocpp.controllers.routes import ROUTES
+from wattbook.ocpp.controllers.transaction_events import may_ask
 from wattbook.ocpp.message_handler import InboundMessage, RejectedFrame
-from wattbook.ocpp.messages import Answer, Authorize, Request, TransactionStarted
+from wattbook.ocpp.messages import (
+    Answer,
+    Authorize,
+    ChainStatusQuestion,
+    ContractCertificate,
+    OcspQuestion,
+    Request,
+    SignCertificate,
+    TransactionEvent,
+    TransactionStarted,
+)
 
 MAY_NEED_CONSENT = frozenset({Authorize, TransactionStarted})
-"""What a partner may have to be asked about. Anything else is answered by the batch it is in."""
+"""What a partner may have to be asked about, and some events of transactions. Anything else is answered by the batch it
+is in."""
+
+NEEDS_CERTIFICATES = frozenset({Authorize, ChainStatusQuestion, ContractCertificate, OcspQuestion, SignCertificate})
+"""What whoever vouches for certificates may have to prepare."""
 
 _ORDER = {kind: place for place, kind in enumerate(ROUTES)}
 
@@ -57,10 +73,12 @@ class Inbox:
         partners: PartnerConsent | None = None,
         subscribers: Sequence[Subscriber] = (),
         policy: Policy = POLICY,
+        certificates: Certificates | None = None,
     ) -> None:
         self._clock = clock
         self._partners = partners
-        self._context = Context(clock(), heartbeat_interval_s, policy, tuple(subscribers))
+        self._certificates = certificates or NoCertificates()
+        self._context = Context(clock(), heartbeat_interval_s, policy, tuple(subscribers), self._certificates)
         self._messages = GroupCommit[_Item, Outcome](database, self._handle)
         self._rejected = GroupCommit[RejectedFrame, None](database, store.keep_rejected)
 
@@ -75,11 +93,17 @@ class Inbox:
 
     def __call__(self, inbound: InboundMessage) -> Awaitable[Answer]:
         """Handle a message; the awaitable raises what its sender is told."""
-        if type(inbound.message) in MAY_NEED_CONSENT:
+        message = inbound.message
+        kind = type(message)
+        if kind in MAY_NEED_CONSENT or kind in NEEDS_CERTIFICATES:
+            return self._with_consent(inbound)
+        if isinstance(message, TransactionEvent) and may_ask(message):
             return self._with_consent(inbound)
         return cast("asyncio.Future[Answer]", self._messages.enqueue(_Item(inbound)))
 
     async def _with_consent(self, inbound: InboundMessage) -> Answer:
+        if type(inbound.message) in NEEDS_CERTIFICATES:
+            await self._certificates.prepare(inbound)
         outcome = await self._messages.submit(_Item(inbound))
         if isinstance(outcome, AskPartner):
             consent = await self._ask(outcome.request)

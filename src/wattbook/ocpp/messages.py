@@ -57,6 +57,12 @@ class Authorization(StrEnum):
     EXPIRED = "Expired"
     INVALID = "Invalid"
     CONCURRENT_TRANSACTION = "ConcurrentTx"
+    # Since 2.0.1; 1.6 hears the nearest word it has.
+    NO_CREDIT = "NoCredit"
+    NOT_ALLOWED_AT_EVSE = "NotAllowedTypeEVSE"
+    NOT_AT_THIS_LOCATION = "NotAtThisLocation"
+    NOT_AT_THIS_TIME = "NotAtThisTime"
+    UNKNOWN = "Unknown"
 
 
 class TokenInfo(Struct, frozen=True):
@@ -139,7 +145,7 @@ class BootAnswer(Answer, frozen=True):
 
 
 class BootNotification(Request[BootAnswer], frozen=True):
-    """A station introduces itself."""
+    """A station introduces itself; `reason` is said since 2.0.1."""
 
     vendor: str
     model: str
@@ -150,6 +156,7 @@ class BootNotification(Request[BootAnswer], frozen=True):
     imsi: str | None = None
     meter_type: str | None = None
     meter_serial_number: str | None = None
+    reason: str | None = None
 
 
 class HeartbeatAnswer(Answer, frozen=True):
@@ -163,9 +170,10 @@ class Heartbeat(Request[HeartbeatAnswer], frozen=True):
 
 
 class ConnectorStatus(StrEnum):
-    """What a connector is doing."""
+    """What a connector is doing. Since 2.0.1 a connector that is used says `Occupied`, whatever happens there."""
 
     AVAILABLE = "Available"
+    OCCUPIED = "Occupied"
     PREPARING = "Preparing"
     CHARGING = "Charging"
     SUSPENDED_EVSE = "SuspendedEVSE"
@@ -193,16 +201,41 @@ class StatusNotification(Request[StatusAnswer], frozen=True):
     vendor_error: str | None = None
 
 
+class CertificateStatus(StrEnum):
+    """What became of the check of a contract certificate."""
+
+    ACCEPTED = "Accepted"
+    SIGNATURE_ERROR = "SignatureError"
+    EXPIRED = "CertificateExpired"
+    REVOKED = "CertificateRevoked"
+    NOT_AVAILABLE = "NoCertificateAvailable"
+    CHAIN_ERROR = "CertChainError"
+    CONTRACT_CANCELLED = "ContractCancelled"
+
+
+class CertificateHash(Struct, frozen=True):
+    """Which certificate: hexadecimal hashes of its issuer's name and key, and its serial number (RFC 6960, 4.1.1)."""
+
+    algorithm: str
+    issuer_name_hash: str
+    issuer_key_hash: str
+    serial_number: str
+    responder_url: str | None = None
+
+
 class AuthorizeAnswer(Answer, frozen=True):
-    """May this token charge?"""
+    """May this token charge? `certificate_status` is said when a contract certificate came with it."""
 
     token_info: TokenInfo
+    certificate_status: CertificateStatus | None = None
 
 
 class Authorize(Request[AuthorizeAnswer], frozen=True):
-    """A driver showed a token."""
+    """A driver showed a token; or a vehicle its contract: in PEM, or the hashes of its chain (since 2.0.1)."""
 
     token: IdToken
+    certificate: str | None = None
+    certificate_hashes: tuple[CertificateHash, ...] = ()
 
 
 class TransactionStartedAnswer(Answer, frozen=True):
@@ -237,6 +270,19 @@ class StopReason(StrEnum):
     REMOTE = "Remote"
     SOFT_RESET = "SoftReset"
     UNLOCK_COMMAND = "UnlockCommand"
+    # Since 2.0.1.
+    ENERGY_LIMIT_REACHED = "EnergyLimitReached"
+    GROUND_FAULT = "GroundFault"
+    IMMEDIATE_RESET = "ImmediateReset"
+    LOCAL_OUT_OF_CREDIT = "LocalOutOfCredit"
+    MASTER_PASS = "MasterPass"
+    OVERCURRENT_FAULT = "OvercurrentFault"
+    POWER_QUALITY = "PowerQuality"
+    SOC_LIMIT_REACHED = "SOCLimitReached"
+    STOPPED_BY_EV = "StoppedByEV"
+    TIME_LIMIT_REACHED = "TimeLimitReached"
+    TIMEOUT = "Timeout"
+    ENERGY_TRANSFER_REJECTED = "ReqEnergyTransferRejected"
 
 
 class TransactionStoppedAnswer(Answer, frozen=True):
@@ -268,7 +314,189 @@ class MeterValues(Request[MeterValuesAnswer], frozen=True):
     transaction_id: str | None = None
 
 
+class Phase(StrEnum):
+    """Where in a transaction an event stands."""
+
+    STARTED = "Started"
+    UPDATED = "Updated"
+    ENDED = "Ended"
+
+
+class TransactionEventAnswer(Answer, frozen=True, gc=False):
+    """Noted.
+
+    Attributes:
+        total_cost: with tax, in the currency of the tariff: of an ended transaction final, of a running one so far.
+        token_info: the verdict on the token of the event, if it bore one.
+    """
+
+    total_cost: Decimal | None = None
+    token_info: TokenInfo | None = None
+
+
+class TransactionEvent(Request[TransactionEventAnswer], frozen=True, gc=False):
+    """Since 2.0.1: a transaction, which the station names itself, began, moved on or ended.
+
+    Attributes:
+        seq_no: counts the events of the transaction; one that is repeated bears the same.
+        occurred_at: by the station's clock, perhaps long ago while it was offline.
+        trigger: why it is told, as sent.
+        evse, connector: None when not told; the first event that knows the place tells it.
+        stop_reason: of an ended one.
+        charging_state: as sent, when it changed.
+        cost_details: what the station itself computed by the tariff it was given (2.1), as sent.
+    """
+
+    phase: Phase
+    transaction_id: str
+    seq_no: int
+    occurred_at: datetime
+    trigger: str
+    samples: tuple[Sample, ...] = ()
+    evse: int | None = None
+    connector: int | None = None
+    token: IdToken | None = None
+    offline: bool = False
+    stop_reason: StopReason | None = None
+    charging_state: str | None = None
+    reservation_id: int | None = None
+    remote_start_id: int | None = None
+    cost_details: Json = None
+
+
+class ReportedVariable(Struct, frozen=True):
+    """One attribute of one variable of a station's device model.
+
+    Attributes:
+        component_instance, variable_instance: empty where there is but one.
+        evse, connector: 0 where the component belongs to none.
+        attribute: Actual, Target, MinSet or MaxSet.
+        value: None when the station does not tell it, as of a write-only one.
+        characteristics: its type, unit and limits, as sent.
+    """
+
+    component: str
+    variable: str
+    attribute: str = "Actual"
+    component_instance: str = ""
+    variable_instance: str = ""
+    evse: int = 0
+    connector: int = 0
+    value: str | None = None
+    mutability: str | None = None
+    persistent: bool = False
+    constant: bool = False
+    characteristics: Json = None
+
+
+class VariablesAnswer(Answer, frozen=True):
+    """Noted."""
+
+
+class VariablesReported(Request[VariablesAnswer], frozen=True):
+    """Part `seq_no` of the report that was asked for under `request_id`; `more` follows."""
+
+    request_id: int
+    seq_no: int
+    generated_at: datetime
+    variables: tuple[ReportedVariable, ...] = ()
+    more: bool = False
+
+
+class SignCertificateAnswer(Answer, frozen=True):
+    """Whether the request will be signed; the certificate follows in a command of its own."""
+
+    accepted: bool
+
+
+class SignCertificate(Request[SignCertificateAnswer], frozen=True):
+    """A station asks for a certificate; `csr` is PKCS #10 in PEM, `purpose` as sent since 2.0.1."""
+
+    csr: str
+    purpose: str = "ChargingStationCertificate"
+    request_id: int | None = None
+
+
+class ContractCertificateAnswer(Answer, frozen=True):
+    """`exi_response` is for the vehicle, base64; `remaining` contracts could still be installed (2.1)."""
+
+    accepted: bool
+    exi_response: str = ""
+    remaining: int | None = None
+
+
+class ContractCertificate(Request[ContractCertificateAnswer], frozen=True):
+    """A vehicle asks for its contract certificate, through its station; `exi_request` is ISO 15118's, base64."""
+
+    iso15118_version: str
+    action: str
+    exi_request: str
+    chains_max: int | None = None
+    emaids: tuple[str, ...] = ()
+
+
+class OcspAnswer(Answer, frozen=True):
+    """`response` is DER of RFC 6960 in base64; None when it could not be had."""
+
+    response: str | None = None
+
+
+class OcspQuestion(Request[OcspAnswer], frozen=True):
+    """Is this certificate of a vehicle's chain still good?"""
+
+    certificate: CertificateHash
+
+
+class ChainStatus(Struct, frozen=True):
+    """`status` is Good, Revoked, Unknown or Failed; `source` is CRL or OCSP, as asked."""
+
+    certificate: CertificateHash
+    source: str
+    status: str
+    next_update: datetime
+
+
+class ChainStatusAnswer(Answer, frozen=True):
+    """One status a certificate asked about, in order."""
+
+    statuses: tuple[ChainStatus, ...]
+
+
+class ChainStatusQuestion(Request[ChainStatusAnswer], frozen=True):
+    """Are these certificates still good, by CRL or OCSP (2.1)? One (certificate, source, addresses) each."""
+
+    certificates: tuple[tuple[CertificateHash, str, tuple[str, ...]], ...]
+
+
+class VatNumberAnswer(Answer, frozen=True):
+    """`company` as 2.1 writes it; None when the number could not be verified."""
+
+    vat_number: str
+    evse: int | None = None
+    company: Json = None
+
+
+class VatNumberQuestion(Request[VatNumberAnswer], frozen=True):
+    """A driver typed a VAT number at a payment terminal (2.1): whose is it?"""
+
+    vat_number: str
+    evse: int | None = None
+
+
 # Either way
+
+
+class VerbatimAnswer(Answer, frozen=True):
+    """A payload as the connection's version writes it."""
+
+    payload: Json
+
+
+class Verbatim(Request[VerbatimAnswer], frozen=True):
+    """A message without a struct of its own: its payload is carried as the connection's version writes it."""
+
+    action: str
+    payload: Json
 
 
 class DataTransferStatus(StrEnum):
@@ -308,19 +536,30 @@ class CommandStatus(StrEnum):
     NOT_SUPPORTED = "NotSupported"
     UNLOCKED = "Unlocked"
     UNLOCK_FAILED = "UnlockFailed"
+    # Since 2.0.1.
+    ONGOING_TRANSACTION = "OngoingAuthorizedTransaction"
+    UNKNOWN_CONNECTOR = "UnknownConnector"
 
 
 class CommandAnswer(Answer, frozen=True):
-    """Whether the station will do it, which is not yet that it did."""
+    """Whether the station will do it, which is not yet that it did.
+
+    `transaction_id` answers a remote start, when the transaction had begun before (since 2.0.1).
+    """
 
     status: CommandStatus
+    transaction_id: str | None = None
 
 
 class RemoteStart(Request[CommandAnswer], frozen=True):
-    """Start charging for this token; without `evse` the station chooses."""
+    """Start charging for this token; without `evse` the station chooses.
+
+    Since 2.0.1 the transaction's first event tells `remote_start_id`.
+    """
 
     token: IdToken
     evse: int | None = None
+    remote_start_id: int = 0
 
 
 class RemoteStop(Request[CommandAnswer], frozen=True):

@@ -44,20 +44,31 @@ class Part(Enum):
 def actions(version: Version) -> frozenset[str]:
     """Every action the version's specification knows, supported here or not."""
     names = {entry.name.removesuffix(".json") for entry in _folder(version).iterdir() if entry.name.endswith(".json")}
-    requests = {name for name in names if not name.endswith("Response") and name.endswith(version.request_suffix)}
+    requests = {name for name in names if not name.endswith("Response")}
     return frozenset(name.removesuffix(version.request_suffix) for name in requests)
 
 
 @cache
+def is_answered(version: Version, action: str) -> bool:
+    """Whether the action has an answer; a SEND of 2.1 has none."""
+    return _folder(version).joinpath(f"{action}Response.json").is_file()
+
+
+@cache
 def validator(version: Version, action: str, part: Part) -> Validator:
-    """The compiled schema of one payload.
+    """The compiled schema of one payload; where the specification knows no answer, only an empty one is valid.
 
     Raises:
         KeyError: the version has no such action.
     """
     if action not in actions(version):
         raise KeyError(action)
-    suffix = "Response" if part is Part.ANSWER else version.request_suffix
+    if is_answered(version, action):
+        suffix = "Response" if part is Part.ANSWER else version.request_suffix
+    elif part is Part.ANSWER:
+        return validator_for({"type": "object", "maxProperties": 0})
+    else:
+        suffix = ""
     schema = json.loads(_folder(version).joinpath(f"{action}{suffix}.json").read_bytes().decode("utf-8-sig"))
     return validator_for(schema, validate_formats=False)
 

@@ -11,12 +11,13 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     Sequence,
+    SmallInteger,
     Table,
     Text,
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import INT8MULTIRANGE, JSONB
 
 from wattbook.db.metadata import metadata
 
@@ -99,4 +100,68 @@ knocks = Table(
     Column("subprotocols", Text, nullable=False, comment="what it offered to speak the last time"),
     Index("knocks_last_idx", "last_at"),
     schema="ocpp",
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("station_id", Text, nullable=False),
+    Column("version", Text, nullable=False, comment="of OCPP, in whose words the payload is"),
+    Column("action", Text, nullable=False),
+    Column("block", Text, nullable=False, comment="letter of the functional block"),
+    Column("payload", JSONB, nullable=False),
+    Column("received_at", TIMESTAMP(timezone=True), nullable=False),
+    Index("notices_station_idx", "station_id", "id"),
+    Index("notices_received_idx", "received_at", postgresql_using="brin"),
+    schema="ocpp",
+)
+
+variables = Table(
+    "variables",
+    metadata,
+    Column("station_id", Text, primary_key=True),
+    Column("component", Text, primary_key=True),
+    Column("component_instance", Text, primary_key=True, comment="empty where there is but one"),
+    Column("evse", Integer, primary_key=True, comment="0 where the component belongs to none"),
+    Column("connector", Integer, primary_key=True),
+    Column("variable", Text, primary_key=True),
+    Column("variable_instance", Text, primary_key=True),
+    Column("attribute", Text, primary_key=True, comment="Actual, Target, MinSet or MaxSet"),
+    Column("value", Text),
+    Column("mutability", Text),
+    Column("persistent", Boolean, nullable=False),
+    Column("constant", Boolean, nullable=False),
+    Column("characteristics", JSONB),
+    Column("reported_at", TIMESTAMP(timezone=True), nullable=False, comment="by the station's clock"),
+    schema="ocpp",
+)
+
+transactions = Table(
+    "transactions",
+    metadata,
+    Column("station_id", Text, primary_key=True),
+    Column("transaction_id", Text, primary_key=True),
+    Column("seen", INT8MULTIRANGE, nullable=False, comment="sequence numbers heard; a gap is an event that is missing"),
+    Column("fresh", Boolean, nullable=False, comment="whether the event heard last had not been heard before"),
+    Column("newest_at", TIMESTAMP(timezone=True), nullable=False, comment="of its events, by the station's clock"),
+    Column("begun", Boolean, nullable=False, comment="charging knows it as a session"),
+    Column("settled", Boolean, nullable=False, comment="charging knows its end"),
+    Column("cost_told_at", TIMESTAMP(timezone=True), nullable=False),
+    # what its events told, whichever came first
+    Column("evse_no", SmallInteger),
+    Column("token_uid", Text),
+    Column("started_at", TIMESTAMP(timezone=True)),
+    Column("meter_start_mwh", BigInteger),
+    Column("export_start_mwh", BigInteger),
+    Column("register_min_mwh", BigInteger, comment="least and greatest of the register of energy drawn"),
+    Column("register_max_mwh", BigInteger),
+    Column("ended_at", TIMESTAMP(timezone=True)),
+    Column("meter_stop_mwh", BigInteger),
+    Column("export_stop_mwh", BigInteger),
+    Column("stop_reason", Text),
+    Column("stop_token_uid", Text),
+    schema="ocpp",
+    # Room for updates in place: every event changes its row, and none an indexed column.
+    postgresql_with={"fillfactor": 60},
 )

@@ -10,6 +10,7 @@ from wattbook.charging.clearance import AskPartner
 from wattbook.charging.events import Subscriber
 from wattbook.charging.policy import Policy
 from wattbook.kernel.errors import WattbookError
+from wattbook.ocpp.controllers.ports import Certificates
 from wattbook.ocpp.message_handler import InboundMessage
 from wattbook.ocpp.messages import Answer
 
@@ -22,12 +23,14 @@ class Context:
         now: our clock when the batch began.
         heartbeat_interval_s: what stations are told at boot.
         subscribers: hear of sessions inside the batch's transaction.
+        certificates: signs for stations and vouches for vehicles.
     """
 
     now: datetime
     heartbeat_interval_s: int
     policy: Policy
     subscribers: Sequence[Subscriber]
+    certificates: Certificates
 
 
 Outcome = Answer | AskPartner | WattbookError

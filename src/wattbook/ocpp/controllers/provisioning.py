@@ -7,8 +7,16 @@ from typing import Final, cast
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.ocpp.controllers.controller import Context
+from wattbook.ocpp.device_model import record_variables
 from wattbook.ocpp.message_handler import InboundMessage
-from wattbook.ocpp.messages import BootAnswer, BootNotification, HeartbeatAnswer, Registration
+from wattbook.ocpp.messages import (
+    BootAnswer,
+    BootNotification,
+    HeartbeatAnswer,
+    Registration,
+    VariablesAnswer,
+    VariablesReported,
+)
 from wattbook.registry.presence import Boot, record_boots, touch
 from wattbook.registry.stations import Acceptance
 
@@ -41,3 +49,12 @@ async def heartbeat(
     """The station is there; it sets its clock by the answer (OCPP 1.6, 4.6)."""
     await touch(connection, [(inbound.station_id, inbound.received_at) for inbound in batch])
     return [HeartbeatAnswer(context.now)] * len(batch)
+
+
+async def report(
+    connection: AsyncConnection, batch: Sequence[InboundMessage], context: Context
+) -> Sequence[VariablesAnswer]:
+    """B07, B08: part of a report becomes part of the station's device model."""
+    said = [(inbound.station_id, cast(VariablesReported, inbound.message)) for inbound in batch]
+    await record_variables(connection, [(station, part.generated_at, part.variables) for station, part in said])
+    return [VariablesAnswer()] * len(batch)

@@ -9,8 +9,9 @@ from jsonschema_rs import Validator
 
 from wattbook.kernel.errors import InvalidInput
 from wattbook.ocpp import schemas
+from wattbook.ocpp.dialects.actions import ACTIONS
 from wattbook.ocpp.frames import JsonObject
-from wattbook.ocpp.messages import Answer, End, Request
+from wattbook.ocpp.messages import Answer, End, Request, Verbatim, VerbatimAnswer
 from wattbook.ocpp.schemas import Part
 from wattbook.ocpp.versions import Version
 
@@ -50,7 +51,10 @@ class Translation:
 
 
 class Dialect:
-    """A version's table, looked up by action on the way in and by struct on the way out."""
+    """A version's table, looked up by action on the way in and by struct on the way out.
+
+    Every action of the version has its place in it: one without a row of its own is carried verbatim.
+    """
 
     def __init__(self, version: Version, exchanges: Iterable[Exchange[Any, Any]]) -> None:
         self.version = version
@@ -58,18 +62,16 @@ class Dialect:
 
     @cached_property
     def by_action(self) -> dict[str, Translation]:
-        return {
-            exchange.action: Translation(
-                exchange,
-                schemas.validator(self.version, exchange.action, Part.REQUEST),
-                schemas.validator(self.version, exchange.action, Part.ANSWER),
-            )
-            for exchange in self.exchanges
-        }
+        own = {exchange.action: self._translation(exchange) for exchange in self.exchanges}
+        return self._verbatim | own
+
+    @cached_property
+    def _verbatim(self) -> dict[str, Translation]:
+        return {action: self._translation(_carry(action)) for action in sorted(schemas.actions(self.version))}
 
     @cached_property
     def _by_request(self) -> dict[type[Request[Any]], Translation]:
-        return {translation.exchange.request: translation for translation in self.by_action.values()}
+        return {exchange.request: self.by_action[exchange.action] for exchange in self.exchanges}
 
     def of(self, request: Request[Any]) -> Translation:
         """How to send this request.
@@ -77,7 +79,36 @@ class Dialect:
         Raises:
             InvalidInput: the version has no such message.
         """
-        translation = self._by_request.get(type(request))
+        if isinstance(request, Verbatim):
+            translation = self._verbatim.get(request.action)
+        else:
+            translation = self._by_request.get(type(request))
         if translation is None:
-            raise InvalidInput(f"OCPP {self.version.name} has no message for {type(request).__name__}")
+            name = request.action if isinstance(request, Verbatim) else type(request).__name__
+            raise InvalidInput(f"OCPP {self.version.name} has no message for {name}")
         return translation
+
+    def speaks(self, request: type[Request[Any]]) -> bool:
+        """Whether the version has a message for this struct."""
+        return request in self._by_request
+
+    def _translation(self, exchange: Exchange[Any, Any]) -> Translation:
+        return Translation(
+            exchange,
+            schemas.validator(self.version, exchange.action, Part.REQUEST),
+            schemas.validator(self.version, exchange.action, Part.ANSWER),
+        )
+
+
+def _carry(action: str) -> Exchange[Verbatim, VerbatimAnswer]:
+    """The exchange of an action that has no struct of its own."""
+    return Exchange(
+        action,
+        ACTIONS[action].senders,
+        Verbatim,
+        VerbatimAnswer,
+        lambda payload: Verbatim(action, payload),
+        lambda request: request.payload,
+        VerbatimAnswer,
+        lambda answer: answer.payload,
+    )

@@ -1,4 +1,4 @@
-"""OCPP 1.6, core profile: the neutral messages in the words of "Open Charge Point Protocol 1.6 edition 2", chapter 6.
+"""OCPP 1.6: the neutral messages in the words of "Open Charge Point Protocol 1.6 edition 2", chapter 6.
 
 Meter values are texts there, each with its measurand, unit, phase and place, and with defaults for all of them (7.43);
 `_samples` gathers the totals a house of charging needs into fields and keeps the rest as readings. A value that is no
@@ -7,14 +7,35 @@ number is kept as the text it was: one garbled temperature must not cost the ene
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from wattbook.kernel.clock import parse_rfc3339, utc
+from wattbook.kernel.clock import parse_rfc3339
 from wattbook.kernel.errors import InvalidInput
-from wattbook.kernel.units import AMOUNT_MAX, MWH_PER_KWH, MWH_PER_WH, div_floor
+from wattbook.kernel.units import AMOUNT_MAX, MWH_PER_WH, div_floor
+from wattbook.ocpp.dialects import measurands
+from wattbook.ocpp.dialects.actions import EITHER, MANAGEMENT, STATION
 from wattbook.ocpp.dialects.exchange import Dialect, Exchange
+from wattbook.ocpp.dialects.fields import (
+    INT32_MAX,
+    nothing,
+    place,
+    time,
+    whole,
+    whole_or_none,
+    without_none,
+    write_time,
+)
+from wattbook.ocpp.dialects.measurands import (
+    AT_OUTLET,
+    DEFAULT_MEASURAND,
+    ENERGY_FIELDS,
+    ENERGY_TOTALS,
+    POWER_FIELDS,
+    SOC,
+    SOC_FIELD,
+    TOTALS,
+)
 from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import (
     Authorization,
@@ -33,7 +54,6 @@ from wattbook.ocpp.messages import (
     DataTransfer,
     DataTransferAnswer,
     DataTransferStatus,
-    End,
     GetConfiguration,
     Heartbeat,
     HeartbeatAnswer,
@@ -47,6 +67,8 @@ from wattbook.ocpp.messages import (
     Reset,
     ResetKind,
     Sample,
+    SignCertificate,
+    SignCertificateAnswer,
     StatusAnswer,
     StatusNotification,
     StopReason,
@@ -59,50 +81,24 @@ from wattbook.ocpp.messages import (
 )
 from wattbook.ocpp.versions import V16
 
-# Values that fit every integer column and every station's firmware.
-INT32_MAX = 2**31 - 1
-
 # Plain decimals, with the exponent that some firmware prints; anything else is no number.
 NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,2})?")
 
-DEFAULT_MEASURAND = "Energy.Active.Import.Register"
-DEFAULT_CONTEXT = "Sample.Periodic"
-AT_OUTLET = (None, "Outlet")
-
-# Measurand → field of Sample; unit → factor into that field's unit, where None stands for the default unit (7.45).
-ENERGY_FIELDS = {"Energy.Active.Import.Register": "import_mwh", "Energy.Active.Export.Register": "export_mwh"}
-ENERGY_UNITS = {None: MWH_PER_WH, "Wh": MWH_PER_WH, "kWh": MWH_PER_KWH}
-POWER_FIELDS = {"Power.Active.Import": "import_w", "Power.Active.Export": "export_w"}
-POWER_UNITS = {None: 1, "W": 1, "kW": 1000}
-SOC, SOC_FIELD = "SoC", "soc_percent"
-ENERGY_TOTALS = frozenset(ENERGY_FIELDS.values())
-
-# The same as one look-up: (measurand, unit) → (field, factor).
-TOTALS: dict[tuple[str, str | None], tuple[str, int]] = {
-    (measurand, unit): (field, factor)
-    for fields, units in ((ENERGY_FIELDS, ENERGY_UNITS), (POWER_FIELDS, POWER_UNITS))
-    for measurand, field in fields.items()
-    for unit, factor in units.items()
-} | {(SOC, None): (SOC_FIELD, 1), (SOC, "Percent"): (SOC_FIELD, 1)}
+AUTHORIZATIONS = {
+    Authorization.NO_CREDIT: Authorization.BLOCKED,
+    Authorization.NOT_ALLOWED_AT_EVSE: Authorization.INVALID,
+    Authorization.NOT_AT_THIS_LOCATION: Authorization.INVALID,
+    Authorization.NOT_AT_THIS_TIME: Authorization.INVALID,
+    Authorization.UNKNOWN: Authorization.INVALID,
+}
+"""The nearest word of 1.6 (7.2) for those it does not have."""
 
 
 # Meter values
 
 
 def _samples(meter_values: Sequence[JsonObject]) -> tuple[Sample, ...]:
-    """One sample a moment and context; most meter values have one context only."""
-    samples = []
-    for meter_value in meter_values:
-        taken_at = parse_rfc3339(meter_value["timestamp"])
-        gathered: dict[str, tuple[dict[str, Any], list[Reading]]] = {}
-        for value in meter_value["sampledValue"]:
-            context = value.get("context", DEFAULT_CONTEXT)
-            if context not in gathered:
-                gathered[context] = ({}, [])
-            _gather(value, *gathered[context])
-        for context, (totals, readings) in gathered.items():
-            samples.append(Sample(taken_at, context, readings=tuple(readings), **totals))
-    return tuple(samples)
+    return measurands.samples(meter_values, _gather)
 
 
 def _gather(value: JsonObject, totals: dict[str, Any], readings: list[Reading]) -> None:
@@ -115,22 +111,15 @@ def _gather(value: JsonObject, totals: dict[str, Any], readings: list[Reading]) 
         field, factor = TOTALS.get((measurand, unit), (None, 0))
         # A total is measured at the outlet; only the state of charge is known in the vehicle.
         if field is not None and field not in totals and (location in AT_OUTLET or field == SOC_FIELD):
-            amount = _mwh(number, factor) if field in ENERGY_TOTALS else number * factor
+            amount = measurands.mwh(number, factor) if field in ENERGY_TOTALS else number * factor
             if amount is not None:
                 totals[field] = amount
                 return
     readings.append(Reading(measurand, number, text if number is None else None, unit, phase, location, signed))
 
 
-def _mwh(number: Decimal, mwh_per_unit: int) -> int | None:
-    """A register's value in whole mWh, cut off downward; None when no register can show it."""
-    numerator, denominator = number.as_integer_ratio()
-    mwh = div_floor(numerator * mwh_per_unit, denominator)
-    return mwh if abs(mwh) <= AMOUNT_MAX else None
-
-
 def _write_samples(samples: Sequence[Sample]) -> list[JsonObject]:
-    return [{"timestamp": _write_time(sample.taken_at), "sampledValue": _write_sample(sample)} for sample in samples]
+    return [{"timestamp": write_time(sample.taken_at), "sampledValue": _write_sample(sample)} for sample in samples]
 
 
 def _write_sample(sample: Sample) -> list[JsonObject]:
@@ -158,7 +147,7 @@ def _write_sample(sample: Sample) -> list[JsonObject]:
 
 
 def _write_reading(reading: Reading, context: str) -> JsonObject:
-    return _without_none(
+    return without_none(
         value=f"{reading.value:f}" if reading.value is not None else reading.text or "",
         context=context,
         format="SignedData" if reading.signed else None,
@@ -170,33 +159,12 @@ def _write_reading(reading: Reading, context: str) -> JsonObject:
 
 
 def _write_wh(mwh: int) -> str:
-    whole, rest = divmod(abs(mwh), MWH_PER_WH)
+    watt_hours, rest = divmod(abs(mwh), MWH_PER_WH)
     sign = "-" if mwh < 0 else ""
-    return f"{sign}{whole}.{rest:03}" if rest else f"{sign}{whole}"
+    return f"{sign}{watt_hours}.{rest:03}" if rest else f"{sign}{watt_hours}"
 
 
 # Parts that several messages share
-
-
-def _without_none(**fields: Any) -> JsonObject:
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def _time(payload: JsonObject, name: str) -> datetime | None:
-    text = payload.get(name)
-    return None if text is None else parse_rfc3339(text)
-
-
-def _write_time(moment: datetime | None) -> str | None:
-    """Milliseconds: more digits than three are refused by many stations."""
-    return None if moment is None else utc(moment).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _place(payload: JsonObject) -> int:
-    connector: int = payload["connectorId"]
-    if not 0 <= connector <= INT32_MAX:
-        raise InvalidInput(f"connectorId: {connector} is no connector")
-    return connector
 
 
 def _register_mwh(payload: JsonObject, name: str) -> int:
@@ -213,10 +181,7 @@ def _write_register(mwh: int) -> int:
 
 
 def _number_id(payload: JsonObject, name: str) -> str:
-    number: int = payload[name]
-    if abs(number) > INT32_MAX:
-        raise InvalidInput(f"{name}: {number} does not fit 32 bits")
-    return str(number)
+    return str(whole(payload, name))
 
 
 def _write_number_id(text: str) -> int:
@@ -231,19 +196,15 @@ def _write_number_id(text: str) -> int:
 
 def _token_info(info: JsonObject) -> TokenInfo:
     group = info.get("parentIdTag")
-    return TokenInfo(Authorization(info["status"]), _time(info, "expiryDate"), IdToken(group) if group else None)
+    return TokenInfo(Authorization(info["status"]), time(info, "expiryDate"), IdToken(group) if group else None)
 
 
 def _write_token_info(info: TokenInfo) -> JsonObject:
-    return _without_none(
-        status=info.status.value,
-        expiryDate=_write_time(info.expires_at),
+    return without_none(
+        status=AUTHORIZATIONS.get(info.status, info.status).value,
+        expiryDate=write_time(info.expires_at),
         parentIdTag=info.group.value if info.group else None,
     )
-
-
-def _nothing(_: object) -> JsonObject:
-    return {}
 
 
 # Station → management system
@@ -264,7 +225,7 @@ def _boot(payload: JsonObject) -> BootNotification:
 
 
 def _write_boot(boot: BootNotification) -> JsonObject:
-    return _without_none(
+    return without_none(
         chargePointVendor=boot.vendor,
         chargePointModel=boot.model,
         chargePointSerialNumber=boot.serial_number,
@@ -284,7 +245,7 @@ def _boot_answer(payload: JsonObject) -> BootAnswer:
 def _write_boot_answer(answer: BootAnswer) -> JsonObject:
     return {
         "status": answer.status.value,
-        "currentTime": _write_time(answer.now),
+        "currentTime": write_time(answer.now),
         "interval": answer.interval_s,
     }
 
@@ -294,15 +255,15 @@ def _heartbeat_answer(payload: JsonObject) -> HeartbeatAnswer:
 
 
 def _write_heartbeat_answer(answer: HeartbeatAnswer) -> JsonObject:
-    return {"currentTime": _write_time(answer.now)}
+    return {"currentTime": write_time(answer.now)}
 
 
 def _status(payload: JsonObject) -> StatusNotification:
     return StatusNotification(
-        evse=_place(payload),
+        evse=place(payload, "connectorId"),
         status=ConnectorStatus(payload["status"]),
         error=payload["errorCode"],
-        occurred_at=_time(payload, "timestamp"),
+        occurred_at=time(payload, "timestamp"),
         info=payload.get("info"),
         vendor=payload.get("vendorId"),
         vendor_error=payload.get("vendorErrorCode"),
@@ -310,11 +271,11 @@ def _status(payload: JsonObject) -> StatusNotification:
 
 
 def _write_status(status: StatusNotification) -> JsonObject:
-    return _without_none(
+    return without_none(
         connectorId=status.evse,
         status=status.status.value,
         errorCode=status.error,
-        timestamp=_write_time(status.occurred_at),
+        timestamp=write_time(status.occurred_at),
         info=status.info,
         vendorId=status.vendor,
         vendorErrorCode=status.vendor_error,
@@ -339,20 +300,20 @@ def _write_authorize_answer(answer: AuthorizeAnswer) -> JsonObject:
 
 def _started(payload: JsonObject) -> TransactionStarted:
     return TransactionStarted(
-        evse=_place(payload),
+        evse=place(payload, "connectorId"),
         token=IdToken(payload["idTag"]),
         meter_mwh=_register_mwh(payload, "meterStart"),
         started_at=parse_rfc3339(payload["timestamp"]),
-        reservation_id=int(_number_id(payload, "reservationId")) if "reservationId" in payload else None,
+        reservation_id=whole_or_none(payload, "reservationId"),
     )
 
 
 def _write_started(started: TransactionStarted) -> JsonObject:
-    return _without_none(
+    return without_none(
         connectorId=started.evse,
         idTag=started.token.value,
         meterStart=_write_register(started.meter_mwh),
-        timestamp=_write_time(started.started_at),
+        timestamp=write_time(started.started_at),
         reservationId=started.reservation_id,
     )
 
@@ -381,10 +342,10 @@ def _stopped(payload: JsonObject) -> TransactionStopped:
 
 
 def _write_stopped(stopped: TransactionStopped) -> JsonObject:
-    return _without_none(
+    return without_none(
         transactionId=_write_number_id(stopped.transaction_id),
         meterStop=_write_register(stopped.meter_mwh),
-        timestamp=_write_time(stopped.stopped_at),
+        timestamp=write_time(stopped.stopped_at),
         reason=stopped.reason.value,
         idTag=stopped.token.value if stopped.token else None,
         transactionData=_write_samples(stopped.samples) or None,
@@ -401,18 +362,34 @@ def _write_stopped_answer(answer: TransactionStoppedAnswer) -> JsonObject:
 
 def _meter_values(payload: JsonObject) -> MeterValues:
     return MeterValues(
-        evse=_place(payload),
+        evse=place(payload, "connectorId"),
         samples=_samples(payload["meterValue"]),
         transaction_id=_number_id(payload, "transactionId") if "transactionId" in payload else None,
     )
 
 
 def _write_meter_values(values: MeterValues) -> JsonObject:
-    return _without_none(
+    return without_none(
         connectorId=values.evse,
         transactionId=None if values.transaction_id is None else _write_number_id(values.transaction_id),
         meterValue=_write_samples(values.samples),
     )
+
+
+def _sign_certificate(payload: JsonObject) -> SignCertificate:
+    return SignCertificate(payload["csr"])
+
+
+def _write_sign_certificate(request: SignCertificate) -> JsonObject:
+    return {"csr": request.csr}
+
+
+def _sign_certificate_answer(payload: JsonObject) -> SignCertificateAnswer:
+    return SignCertificateAnswer(payload["status"] == "Accepted")
+
+
+def _write_sign_certificate_answer(answer: SignCertificateAnswer) -> JsonObject:
+    return {"status": "Accepted" if answer.accepted else "Rejected"}
 
 
 # Either way
@@ -423,7 +400,7 @@ def _data_transfer(payload: JsonObject) -> DataTransfer:
 
 
 def _write_data_transfer(transfer: DataTransfer) -> JsonObject:
-    return _without_none(vendorId=transfer.vendor, messageId=transfer.message_id, data=transfer.data)
+    return without_none(vendorId=transfer.vendor, messageId=transfer.message_id, data=transfer.data)
 
 
 def _data_transfer_answer(payload: JsonObject) -> DataTransferAnswer:
@@ -431,18 +408,18 @@ def _data_transfer_answer(payload: JsonObject) -> DataTransferAnswer:
 
 
 def _write_data_transfer_answer(answer: DataTransferAnswer) -> JsonObject:
-    return _without_none(status=answer.status.value, data=answer.data)
+    return without_none(status=answer.status.value, data=answer.data)
 
 
 # Management system → station
 
 
 def _remote_start(payload: JsonObject) -> RemoteStart:
-    return RemoteStart(IdToken(payload["idTag"]), _place(payload) if "connectorId" in payload else None)
+    return RemoteStart(IdToken(payload["idTag"]), place(payload, "connectorId") if "connectorId" in payload else None)
 
 
 def _write_remote_start(start: RemoteStart) -> JsonObject:
-    return _without_none(idTag=start.token.value, connectorId=start.evse)
+    return without_none(idTag=start.token.value, connectorId=start.evse)
 
 
 def _remote_stop(payload: JsonObject) -> RemoteStop:
@@ -462,7 +439,7 @@ def _write_reset(reset: Reset) -> JsonObject:
 
 
 def _change_availability(payload: JsonObject) -> ChangeAvailability:
-    return ChangeAvailability(_place(payload), payload["type"] == "Operative")
+    return ChangeAvailability(place(payload, "connectorId"), payload["type"] == "Operative")
 
 
 def _write_change_availability(change: ChangeAvailability) -> JsonObject:
@@ -486,8 +463,8 @@ def _configuration(payload: JsonObject) -> ConfigurationAnswer:
 
 
 def _write_configuration(answer: ConfigurationAnswer) -> JsonObject:
-    values = [_without_none(key=item.key, readonly=item.read_only, value=item.value) for item in answer.values]
-    return _without_none(configurationKey=values or None, unknownKey=list(answer.unknown_keys) or None)
+    values = [without_none(key=item.key, readonly=item.read_only, value=item.value) for item in answer.values]
+    return without_none(configurationKey=values or None, unknownKey=list(answer.unknown_keys) or None)
 
 
 def _change_configuration(payload: JsonObject) -> ChangeConfiguration:
@@ -499,7 +476,7 @@ def _write_change_configuration(change: ChangeConfiguration) -> JsonObject:
 
 
 def _unlock(payload: JsonObject) -> UnlockConnector:
-    return UnlockConnector(_place(payload))
+    return UnlockConnector(place(payload, "connectorId"))
 
 
 def _write_unlock(unlock: UnlockConnector) -> JsonObject:
@@ -514,9 +491,6 @@ def _write_command_answer(answer: CommandAnswer) -> JsonObject:
     return {"status": answer.status.value}
 
 
-STATION = frozenset({End.STATION})
-MANAGEMENT = frozenset({End.MANAGEMENT})
-EITHER = STATION | MANAGEMENT
 _command = (_command_answer, _write_command_answer)
 
 # fmt: off
@@ -526,15 +500,17 @@ EXCHANGES: tuple[Exchange[Any, Any], ...] = (
     Exchange("BootNotification", STATION, BootNotification, BootAnswer,
              _boot, _write_boot, _boot_answer, _write_boot_answer),
     Exchange("Heartbeat", STATION, Heartbeat, HeartbeatAnswer,
-             lambda _: Heartbeat(), _nothing, _heartbeat_answer, _write_heartbeat_answer),
+             lambda _: Heartbeat(), nothing, _heartbeat_answer, _write_heartbeat_answer),
     Exchange("MeterValues", STATION, MeterValues, MeterValuesAnswer,
-             _meter_values, _write_meter_values, lambda _: MeterValuesAnswer(), _nothing),
+             _meter_values, _write_meter_values, lambda _: MeterValuesAnswer(), nothing),
     Exchange("StartTransaction", STATION, TransactionStarted, TransactionStartedAnswer,
              _started, _write_started, _started_answer, _write_started_answer),
     Exchange("StatusNotification", STATION, StatusNotification, StatusAnswer,
-             _status, _write_status, lambda _: StatusAnswer(), _nothing),
+             _status, _write_status, lambda _: StatusAnswer(), nothing),
     Exchange("StopTransaction", STATION, TransactionStopped, TransactionStoppedAnswer,
              _stopped, _write_stopped, _stopped_answer, _write_stopped_answer),
+    Exchange("SignCertificate", STATION, SignCertificate, SignCertificateAnswer,
+             _sign_certificate, _write_sign_certificate, _sign_certificate_answer, _write_sign_certificate_answer),
     Exchange("DataTransfer", EITHER, DataTransfer, DataTransferAnswer,
              _data_transfer, _write_data_transfer, _data_transfer_answer, _write_data_transfer_answer),
     Exchange("ChangeAvailability", MANAGEMENT, ChangeAvailability, CommandAnswer,
@@ -542,7 +518,7 @@ EXCHANGES: tuple[Exchange[Any, Any], ...] = (
     Exchange("ChangeConfiguration", MANAGEMENT, ChangeConfiguration, CommandAnswer,
              _change_configuration, _write_change_configuration, *_command),
     Exchange("ClearCache", MANAGEMENT, ClearCache, CommandAnswer,
-             lambda _: ClearCache(), _nothing, *_command),
+             lambda _: ClearCache(), nothing, *_command),
     Exchange("GetConfiguration", MANAGEMENT, GetConfiguration, ConfigurationAnswer,
              _get_configuration, _write_get_configuration, _configuration, _write_configuration),
     Exchange("RemoteStartTransaction", MANAGEMENT, RemoteStart, CommandAnswer,

@@ -1,0 +1,146 @@
+"""What the events of each transaction told, in whichever order they came (OCPP 2.x).
+
+A station counts the events of a transaction, keeps those it could not send, and repeats those that were not answered,
+with the same number; the message id may differ. So the log keeps for each transaction which numbers were heard. An
+event that is heard again changes nothing; a gap between the numbers is an event that is still missing.
+
+A number that comes again with a later time than any before is no repetition: some stations do not count. It is heard.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Told(Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
+    """What one event tells of its transaction; None: nothing."""
+
+    station_id: str
+    transaction_id: str
+    seq_no: int
+    newest_at: datetime
+    evse_no: int | None = None
+    token_uid: str | None = None
+    started_at: datetime | None = None
+    meter_start_mwh: int | None = None
+    export_start_mwh: int | None = None
+    register_min_mwh: int | None = None
+    register_max_mwh: int | None = None
+    ended_at: datetime | None = None
+    meter_stop_mwh: int | None = None
+    export_stop_mwh: int | None = None
+    stop_reason: str | None = None
+    stop_token_uid: str | None = None
+
+
+class Known(Struct, frozen=True, gc=False):
+    """What all events heard so far told.
+
+    Attributes:
+        fresh: the event just noted had not been heard before.
+        cost_due: the driver has not been told for a while what it costs so far.
+    """
+
+    fresh: bool
+    begun: bool
+    settled: bool
+    cost_due: bool
+    evse_no: int | None
+    token_uid: str | None
+    started_at: datetime | None
+    meter_start_mwh: int | None
+    export_start_mwh: int | None
+    register_min_mwh: int | None
+    register_max_mwh: int | None
+    ended_at: datetime | None
+    meter_stop_mwh: int | None
+    export_stop_mwh: int | None
+    stop_reason: str | None
+    stop_token_uid: str | None
+
+
+_TOLD_ONCE = (
+    "evse_no", "token_uid", "started_at", "meter_start_mwh", "export_start_mwh", "ended_at", "meter_stop_mwh",
+    "export_stop_mwh", "stop_reason", "stop_token_uid",
+)  # fmt: skip
+_KNOWN = ", ".join(f"known.{name}" for name in Known.__struct_fields__[4:])
+_GIVEN = ", ".join(Told.__struct_fields__[3:])
+
+_NOTE = text(f"""
+    INSERT INTO ocpp.transactions AS known
+        (station_id, transaction_id, seen, fresh, begun, settled, cost_told_at, {_GIVEN})
+    SELECT station_id, transaction_id, int8multirange(int8range(seq_no, seq_no, '[]')), true, false, false,
+           CAST(:now AS timestamptz), {_GIVEN}
+    FROM jsonb_to_recordset(CAST(:given AS jsonb)) AS told(
+        station_id text, transaction_id text, seq_no bigint, newest_at timestamptz, evse_no smallint, token_uid text,
+        started_at timestamptz, meter_start_mwh bigint, export_start_mwh bigint, register_min_mwh bigint,
+        register_max_mwh bigint, ended_at timestamptz, meter_stop_mwh bigint, export_stop_mwh bigint,
+        stop_reason text, stop_token_uid text)
+    ORDER BY station_id, transaction_id
+    ON CONFLICT (station_id, transaction_id) DO UPDATE SET
+        seen = known.seen + excluded.seen,
+        fresh = NOT known.seen @> excluded.seen OR excluded.newest_at > known.newest_at,
+        newest_at = greatest(known.newest_at, excluded.newest_at),
+        cost_told_at = CASE WHEN known.cost_told_at <= CAST(:told_before AS timestamptz)
+                       THEN excluded.cost_told_at ELSE known.cost_told_at END,
+        register_min_mwh = least(known.register_min_mwh, excluded.register_min_mwh),
+        register_max_mwh = greatest(known.register_max_mwh, excluded.register_max_mwh),
+        {", ".join(f"{name} = coalesce(known.{name}, excluded.{name})" for name in _TOLD_ONCE)}
+    RETURNING known.station_id, known.transaction_id, known.fresh, known.begun, known.settled,
+              known.cost_told_at = CAST(:now AS timestamptz), {_KNOWN}
+""")
+
+
+async def note(
+    connection: AsyncConnection, told: Sequence[Told], *, now: datetime, cost_interval: timedelta
+) -> dict[tuple[str, str], Known]:
+    """Note events, at most one a transaction, and answer what is known of each (station, transaction) now."""
+    found = await connection.execute(
+        _NOTE, {"given": _encode(told).decode(), "now": now, "told_before": now - cost_interval}
+    )
+    return {(row[0], row[1]): Known(*row[2:]) for row in found}
+
+
+async def mark(
+    connection: AsyncConnection, transactions: Sequence[tuple[str, str]], *, begun: bool = False, settled: bool = False
+) -> None:
+    """Charging has taken over the begin of these, or their end."""
+    if not transactions:
+        return
+    await connection.execute(
+        text("""
+            UPDATE ocpp.transactions AS known SET begun = begun OR :begun, settled = settled OR :settled
+            FROM unnest(CAST(:stations AS text[]), CAST(:transactions AS text[])) AS given(station, transaction)
+            WHERE (known.station_id, known.transaction_id) = (given.station, given.transaction)
+        """),
+        {
+            "stations": [station for station, _ in transactions],
+            "transactions": [transaction for _, transaction in transactions],
+            "begun": begun,
+            "settled": settled,
+        },
+    )
+
+
+async def missing_events(connection: AsyncConnection, station_id: str, transaction_id: str) -> list[int] | None:
+    """Numbers below the greatest heard that were not heard, at most a thousand; None for an unknown transaction."""
+    found = await connection.execute(
+        text("""
+            SELECT ARRAY(
+                SELECT number
+                FROM unnest(int8multirange(int8range(least(lower(seen), 0), upper(seen))) - seen) AS gap,
+                     generate_series(lower(gap), least(upper(gap) - 1, lower(gap) + 999)) AS number
+                ORDER BY number LIMIT 1000
+            )
+            FROM ocpp.transactions WHERE (station_id, transaction_id) = (:station, :transaction)
+        """),
+        {"station": station_id, "transaction": transaction_id},
+    )
+    numbers: list[int] | None = found.scalar_one_or_none()
+    return numbers
