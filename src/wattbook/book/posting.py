@@ -225,12 +225,11 @@ class _Batch:
 
     def _apply(self, rows: list[TransferRow]) -> None:
         """Move the numbers row by row; move them back when a floor breaks or a hold is not open."""
-        floored = {
-            account.id: (account, account.available)
-            for row in rows
-            for account in (self._by_id[row.debit], self._by_id[row.credit])
-            if account.floor is not None
-        }
+        floored: dict[int, tuple[AccountRow, int]] = {}
+        for row in rows:
+            for account in (self._by_id[row.debit], self._by_id[row.credit]):
+                if account.floor is not None:
+                    floored[account.id] = account, account.available
         moved = 0
         try:
             for row in rows:

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import text
@@ -284,15 +285,24 @@ def _copy_line(row: TransferRow) -> str:
     hold_id = row.hold_id or "\\N"
     corrects = row.corrects or "\\N"
     span_start, span_end = row.span_start or "\\N", row.span_end or "\\N"
+    fact = row.fact.replace("\\", "\\\\")  # the only escape that printable text can need
     return (
-        f"{row.id}\t{_escaped(row.fact)}\t{row.kind:d}\t{row.group_id}\t{row.group_size}\t{row.debit}\t{row.credit}\t"
-        f"{row.amount}\t{hold_id}\t{row.event_at}\t{row.booked_at}\t{row.period}\t"
+        f"{row.id}\t{fact}\t{row.kind:d}\t{row.group_id}\t{row.group_size}\t{row.debit}\t{row.credit}\t"
+        f"{row.amount}\t{hold_id}\t{_text(row.event_at)}\t{_text(row.booked_at)}\t{row.period}\t"
         f"{corrects}\t{span_start}\t{span_end}\t{row.debit_version}\t"
         f"{row.debit_balance}\t{row.credit_version}\t{row.credit_balance}\t{_escaped(row.memo)}\n"
     )
 
 
+@lru_cache(maxsize=4096)
+def _text(moment: datetime) -> str:
+    """Most transfers of a batch share their times."""
+    return str(moment)
+
+
 def _escaped(value: str) -> str:
+    if not value:
+        return value
     return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 

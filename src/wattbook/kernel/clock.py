@@ -39,6 +39,8 @@ def utc(moment: datetime) -> datetime:
     Raises:
         InvalidInput: the moment has no time zone, so it names no moment.
     """
+    if moment.tzinfo is UTC:
+        return moment
     if moment.tzinfo is None:
         raise InvalidInput(f"a time without a zone: {moment.isoformat()}")
     return moment.astimezone(UTC)
@@ -54,7 +56,7 @@ def parse_rfc3339(text: str) -> datetime:
         if not _RFC3339.fullmatch(text):
             raise ValueError
         moment = datetime.fromisoformat(text.upper())
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else utc(moment)
     except (ValueError, OverflowError):
         raise InvalidInput(f"not a time of RFC 3339: {text[:64]!r}") from None
 
