@@ -67,7 +67,7 @@ async def test_who_is_not_let_in_gets_an_http_status_and_no_secret(path: str, st
         assert b"secret" not in (caught.value.response.body or b"")
 
 
-@pytest.mark.parametrize("offered", [("ocpp1.5",), ("ocpp2.1", "soap")])
+@pytest.mark.parametrize("offered", [("ocpp1.5",), ("ocpp2.9", "soap")])
 async def test_without_common_subprotocol_the_handshake_is_completed_and_the_socket_closed(
     offered: tuple[str, ...],
 ) -> None:
@@ -167,7 +167,7 @@ async def test_a_station_learns_why_it_cannot_connect() -> None:
         with pytest.raises(Unavailable, match="HTTP 404"):
             await Station.connect(central.url, "unknown")
         with pytest.raises(Unavailable, match="no common sub-protocol"):
-            await Station.connect(central.url, "CP1", subprotocols=["ocpp2.1"])
+            await Station.connect(central.url, "CP1", subprotocols=["ocpp2.9"])
         port = central.end.port
     with pytest.raises(Unavailable, match="cannot be reached"):
         await Station.connect(f"ws://127.0.0.1:{port}/ocpp", "CP1")

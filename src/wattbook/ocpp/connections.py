@@ -8,12 +8,17 @@ station any more. Each connection bears an epoch, and only the connection that i
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import Enum
+from functools import partial
 from itertools import count
-from typing import TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from wattbook.kernel.clock import Clock
+from wattbook.kernel.errors import InvalidInput, WattbookError
+from wattbook.ocpp import schemas
 from wattbook.ocpp.dialects.exchange import Dialect
-from wattbook.ocpp.message_handler import Inbox, MessageHandler, OnLateAnswer, Quarantine
+from wattbook.ocpp.errors import InvalidAnswer
+from wattbook.ocpp.message_handler import TOLERANCE, Inbox, MessageHandler, OnLateAnswer, Quarantine, Tolerance
 from wattbook.ocpp.messages import Answer, End, Request
 from wattbook.ocpp.rpc import POLICY_VIOLATION, RPC_LIMITS, RpcConnection, RpcCounts, RpcLimits, Wire
 from wattbook.ocpp.versions import Version
@@ -25,6 +30,19 @@ AnswerT = TypeVar("AnswerT", bound=Answer)
 
 def new_message_id() -> str:
     return str(uuid.uuid4())
+
+
+class Direction(Enum):
+    """Of a frame, as the end that keeps it sees it."""
+
+    IN = "in"
+    OUT = "out"
+
+
+class Journal(Protocol):
+    """Keeps raw frames. It neither waits nor raises: what it keeps is for people to read, never for money."""
+
+    def note(self, station_id: str, version: str, direction: Direction, raw: bytes) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -39,6 +57,8 @@ class Entity:
         clock: the time of day.
         new_id: message ids of our CALLs, at most 36 characters.
         limits: bounds of each connection.
+        tolerance: what is accepted that is not quite right.
+        journal: keeps every frame, if there is one.
     """
 
     end: End
@@ -48,16 +68,34 @@ class Entity:
     clock: Clock
     new_id: Callable[[], str] = new_message_id
     limits: RpcLimits = RPC_LIMITS
+    tolerance: Tolerance = TOLERANCE
+    journal: Journal | None = None
 
     @property
     def opposite(self) -> End:
         return End.MANAGEMENT if self.end is End.STATION else End.STATION
 
 
+class _NotedWire:
+    """A wire whose outgoing frames are kept."""
+
+    __slots__ = ("_note", "_wire", "close", "set_reading")
+
+    def __init__(self, wire: Wire, note: Callable[[Direction, bytes], None]) -> None:
+        self._wire = wire
+        self._note = note
+        self.close = wire.close
+        self.set_reading = wire.set_reading
+
+    def send(self, frame: bytes) -> None:
+        self._note(Direction.OUT, frame)
+        self._wire.send(frame)
+
+
 class Connection:
     """One conversation, from the handshake to the end of its socket, as either end sees it."""
 
-    __slots__ = ("_handler", "_on_lost", "epoch", "receive", "rpc", "set_writable", "station_id", "version")
+    __slots__ = ("_handler", "_new_id", "_on_lost", "epoch", "receive", "rpc", "set_writable", "station_id", "version")
 
     def __init__(
         self,
@@ -81,9 +119,14 @@ class Connection:
             quarantine=entity.quarantine,
             on_late_answer=entity.on_late_answer,
             clock=entity.clock,
+            tolerance=entity.tolerance,
         )
+        self._new_id = entity.new_id
+        note = None if entity.journal is None else partial(entity.journal.note, station_id, dialect.version.name)
+        if note is not None:
+            wire = _NotedWire(wire, note)
         self.rpc = RpcConnection(wire, dialect.version, self._handler, new_id=entity.new_id, limits=entity.limits)
-        self.receive = self.rpc.receive
+        self.receive = self.rpc.receive if note is None else partial(_receive_noted, note, self.rpc.receive)
         self.set_writable = self.rpc.set_writable
 
     @property
@@ -103,8 +146,29 @@ class Connection:
             LimitExceeded: too many CALLs wait already.
         """
         translation, payload = self._handler.write_request(request)
-        answer = await self.rpc.call(translation.exchange.action, payload, timeout_s, unique_id)
-        return cast(AnswerT, self._handler.read_answer(translation, answer))
+        action = translation.exchange.action
+        unique_id = self._new_id() if unique_id is None else unique_id
+        said = await self.rpc.call(action, payload, timeout_s, unique_id)
+        try:
+            return cast(AnswerT, await self._handler.answered(translation, said))
+        except InvalidAnswer as fault:
+            cause = fault.__cause__
+            self.rpc.refuse_answer(unique_id, action, cause if isinstance(cause, WattbookError) else fault)
+            raise
+
+    def send(self, request: Request[Any]) -> None:
+        """Tell the opposite end something that it does not answer (2.1).
+
+        Raises:
+            InvalidInput: this version does not send such a message, or its schema has no place for such a value.
+            ConnectionLost: the connection has ended.
+            LimitExceeded: too much waits already.
+        """
+        translation, payload = self._handler.write_request(request)
+        action = translation.exchange.action
+        if schemas.is_answered(self.version, action):
+            raise InvalidInput(f"{action} is called, not sent, in OCPP {self.version.name}")
+        self.rpc.send(action, payload)
 
     def close(self, code: int, reason: str) -> None:
         self.rpc.close(code, reason)
@@ -113,6 +177,11 @@ class Connection:
         """The socket has ended."""
         self.rpc.lost(reason)
         self._on_lost(self, self.rpc.closed_because or reason)
+
+
+def _receive_noted(note: Callable[[Direction, bytes], None], receive: Callable[[bytes], None], frame: bytes) -> None:
+    note(Direction.IN, frame)
+    receive(frame)
 
 
 class Connections:

@@ -108,16 +108,25 @@ class RpcError(WattbookError):
 class MalformedFrame(RpcError):
     """Not a frame of OCPP-J.
 
-    `unique_id` is None when it could not be read. `may_be_call` is False for a broken answer, which gets no CALLERROR:
-    only a CALL may be answered.
+    `unique_id` and `message_type` are None when they could not be read. Only a CALL may be answered with a CALLERROR,
+    so `may_be_call` is False for what is known to be something else; `is_answer` is True for a broken answer to a CALL
+    of ours.
     """
 
     def __init__(
-        self, rpc_code: ErrorCode, reason: str, unique_id: str | None = None, *, may_be_call: bool = True
+        self, rpc_code: ErrorCode, reason: str, unique_id: str | None = None, *, message_type: int | None = None
     ) -> None:
         super().__init__(rpc_code, reason)
         self.unique_id = unique_id
-        self.may_be_call = may_be_call
+        self.message_type = message_type
+
+    @property
+    def may_be_call(self) -> bool:
+        return self.message_type in (None, 2)
+
+    @property
+    def is_answer(self) -> bool:
+        return self.message_type in (3, 4)
 
 
 class UnknownMessageType(MalformedFrame):
@@ -146,7 +155,7 @@ class ConnectionLost(Unavailable):
 
 
 class InvalidAnswer(InvalidInput):
-    """The answer to our CALL does not fit its schema. Before 2.1 the protocol has no way to say so to the sender."""
+    """The answer to our CALL does not fit its schema. Its sender is told in 2.1; before, the protocol has no way to."""
 
 
 def rpc_error(error: Exception) -> RpcError:

@@ -3,23 +3,35 @@
     CALL → known action? → schema check → dialect → inbox … commit … → dialect → schema check → payload
 
 Whatever stops a CALL on its way is told to the sender as a CALLERROR and kept for inspection with its raw frame. Only
-what the sender will repeat anyway (the database is away, a queue is full) is not kept.
+what the sender will repeat anyway (the database is away, a queue is full) is not kept. A SEND of 2.1 goes the same way
+and is answered by nobody.
+
+Between a failed schema check and the refusal stand the quirks: what a station is known to say wrongly is read as it was
+meant, flagged, and its frame kept as accepted. A signed message is taken out of its signature first.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 import structlog
 from msgspec import Struct
 
 from wattbook.kernel.clock import Clock
 from wattbook.kernel.errors import InvalidInput, LimitExceeded, Unavailable, WattbookError
-from wattbook.ocpp import schemas
+from wattbook.ocpp import quirks, schemas, signed
 from wattbook.ocpp.dialects.exchange import Dialect, Translation
 from wattbook.ocpp.errors import ErrorCode, InvalidAnswer, MalformedFrame, PeerRefused, RpcError, rpc_error
-from wattbook.ocpp.frames import Call, JsonObject
+from wattbook.ocpp.frames import CALL, SEND, Call, CallResultError, JsonObject, Send
 from wattbook.ocpp.messages import Answer, End, Request
+from wattbook.ocpp.quirks import Maker, Rule, RulesOf
+from wattbook.ocpp.rpc import Reply
+from wattbook.ocpp.schemas import Part
+from wattbook.ocpp.signed import KeyOf
+
+FLAGS_KEPT_MAX: Final = 64
+"""Of a connection: each thing that is tolerated is kept once, not with every message."""
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +46,7 @@ class InboundMessage(Struct, frozen=True, gc=False):
         unique_id: of the frame; unique in its connection only, so no key to a business fact.
         message: the neutral request.
         received_at: by our clock.
+        flags: what was tolerated, e.g. `drop enum reason`, and whether a signature was verified.
     """
 
     station_id: str
@@ -42,10 +55,24 @@ class InboundMessage(Struct, frozen=True, gc=False):
     unique_id: str
     message: Request[Answer]
     received_at: datetime
+    flags: tuple[str, ...] = ()
+
+
+class AnswerThen(Struct, frozen=True):
+    """An answer, and what happens as soon as it has been handed to the socket (R15), and never if the socket ended.
+
+    `then` neither waits nor raises.
+    """
+
+    answer: Answer
+    then: Callable[[], None]
 
 
 class RejectedFrame(Struct, frozen=True):
-    """A frame that could not be accepted, as it came, with what its sender was told."""
+    """A frame that could not be accepted, as it came, with what its sender was told.
+
+    With `accepted` it was taken all the same, and `reason` says what was tolerated.
+    """
 
     station_id: str
     epoch: int
@@ -54,6 +81,7 @@ class RejectedFrame(Struct, frozen=True):
     error_code: str
     reason: str
     received_at: datetime
+    accepted: bool = False
 
 
 class LateAnswer(Struct, frozen=True):
@@ -71,7 +99,7 @@ class LateAnswer(Struct, frozen=True):
     payload: JsonObject | None = None
 
 
-Inbox = Callable[[InboundMessage], Awaitable[Answer]]
+Inbox = Callable[[InboundMessage], Awaitable[Answer | AnswerThen]]
 """Handles a message and answers it after its effects are durable. May raise any error of the kernel, or an RpcError."""
 
 Quarantine = Callable[[RejectedFrame], None]
@@ -80,10 +108,39 @@ Quarantine = Callable[[RejectedFrame], None]
 OnLateAnswer = Callable[[LateAnswer], None]
 
 
+class Tolerance(Struct, frozen=True):
+    """What is accepted that is not quite right.
+
+    Attributes:
+        rules_of: the quirks of a station, asked for after a fault.
+        key_of: the key a station signs with, if it is known.
+        unverified: whether a signed message is taken when the key is not known.
+    """
+
+    rules_of: RulesOf = quirks.strict
+    key_of: KeyOf = signed.no_key
+    unverified: bool = True
+
+
+TOLERANCE = Tolerance()
+
+
 class MessageHandler:
     """The handler of one connection at one end; see the module."""
 
-    __slots__ = ("_clock", "_dialect", "_epoch", "_inbox", "_on_late", "_opposite", "_quarantine", "_station_id")
+    __slots__ = (
+        "_clock",
+        "_dialect",
+        "_epoch",
+        "_flagged",
+        "_inbox",
+        "_on_late",
+        "_opposite",
+        "_quarantine",
+        "_rules",
+        "_station_id",
+        "_tolerance",
+    )
 
     def __init__(
         self,
@@ -96,6 +153,7 @@ class MessageHandler:
         quarantine: Quarantine,
         on_late_answer: OnLateAnswer,
         clock: Clock,
+        tolerance: Tolerance = TOLERANCE,
     ) -> None:
         self._station_id = station_id
         self._epoch = epoch
@@ -105,10 +163,13 @@ class MessageHandler:
         self._quarantine = quarantine
         self._on_late = on_late_answer
         self._clock = clock
+        self._tolerance = tolerance
+        self._rules: Sequence[Rule] | None = None
+        self._flagged: set[str] = set()
 
-    # Their CALLs
+    # Their CALLs and SENDs
 
-    async def on_call(self, call: Call, raw: bytes) -> JsonObject:
+    async def on_call(self, call: Call, raw: bytes) -> JsonObject | Reply:
         """The payload of the answer.
 
         Raises:
@@ -117,25 +178,96 @@ class MessageHandler:
         received_at = self._clock()
         try:
             translation = self._translation(call.action)
-            schemas.check(translation.request_schema, call.payload)
-            message = translation.exchange.read_request(call.payload)
-            version = self._dialect.version.name
-            inbound = InboundMessage(self._station_id, self._epoch, version, call.unique_id, message, received_at)
-            answer = await self._inbox(inbound)
+            if not schemas.is_answered(self._dialect.version, translation.exchange.action):
+                raise RpcError(ErrorCode.NOT_SUPPORTED, f"{call.action} is sent, not called")
+            answer = await self._handled(call, CALL, translation, raw, received_at)
         except Exception as error:
-            refusal = rpc_error(error)
-            if not isinstance(error, WattbookError):
-                log.error("message-failed", station_id=self._station_id, action=call.action, exc_info=error)
-            if not isinstance(error, (Unavailable, LimitExceeded)):
-                self._reject(raw, refusal, received_at)
-            raise refusal from error
+            raise self._refused(call, raw, error, received_at) from error
+        if isinstance(answer, AnswerThen):
+            return Reply(self._write_answer(translation, answer.answer), answer.then)
         return self._write_answer(translation, answer)
 
+    async def on_send(self, send: Send, raw: bytes) -> None:
+        """Handle what nobody answers; what is wrong with it is kept."""
+        received_at = self._clock()
+        try:
+            translation = self._translation(send.action)
+            if schemas.is_answered(self._dialect.version, translation.exchange.action):
+                raise RpcError(ErrorCode.NOT_SUPPORTED, f"{send.action} is called, not sent")
+            answer = await self._handled(send, SEND, translation, raw, received_at)
+        except Exception as error:
+            self._refused(send, raw, error, received_at)
+            return
+        if isinstance(answer, AnswerThen):
+            answer.then()
+
+    async def _handled(
+        self, call: Call | Send, message_type: int, translation: Translation, raw: bytes, received_at: datetime
+    ) -> Answer | AnswerThen:
+        payload: JsonObject = call.payload
+        flags: tuple[str, ...] = ()
+        if call.action.endswith(signed.SUFFIX):
+            payload, flags = self._unwrapped(call, message_type)
+        try:
+            schemas.check(translation.request_schema, payload)
+        except RpcError as refusal:
+            payload, tolerated = await self._tolerated(translation, payload, refusal, raw, received_at)
+            flags += tolerated
+        message = translation.exchange.read_request(payload)
+        version = self._dialect.version.name
+        return await self._inbox(
+            InboundMessage(self._station_id, self._epoch, version, call.unique_id, message, received_at, flags)
+        )
+
+    def _unwrapped(self, call: Call | Send, message_type: int) -> tuple[JsonObject, tuple[str, ...]]:
+        key_of = partial(self._tolerance.key_of, self._station_id)
+        message = signed.unwrap(call.action, call.payload, message_type, key_of)
+        if not message.verified and not self._tolerance.unverified:
+            raise RpcError(ErrorCode.SECURITY_ERROR, "the key of the signature is not known")
+        return message.payload, (signed.VERIFIED if message.verified else signed.UNVERIFIED,)
+
+    async def _tolerated(
+        self, translation: Translation, payload: JsonObject, refusal: RpcError, raw: bytes, received_at: datetime
+    ) -> tuple[JsonObject, tuple[str, ...]]:
+        """The payload as the station means it.
+
+        Raises:
+            RpcError: the refusal, if no quirk covers it.
+        """
+        action = translation.exchange.action
+        if self._rules is None or action == "BootNotification":
+            self._rules = await self._tolerance.rules_of(self._station_id, _maker(payload))
+        repaired = quirks.repair(self._rules, action, Part.REQUEST, payload, translation.request_schema)
+        if repaired is None:
+            raise refusal
+        self._keep_accepted(action, repaired.flags, refusal, raw, received_at)
+        return repaired.payload, repaired.flags
+
+    def _keep_accepted(
+        self, action: str, flags: tuple[str, ...], refusal: RpcError, raw: bytes, received_at: datetime
+    ) -> None:
+        said = f"{action}: {', '.join(flags)}"
+        if said in self._flagged or len(self._flagged) >= FLAGS_KEPT_MAX:
+            return
+        self._flagged.add(said)
+        self._reject(raw, RpcError(refusal.rpc_code, said), received_at, accepted=True)
+
+    def _refused(self, call: Call | Send, raw: bytes, error: Exception, received_at: datetime) -> RpcError:
+        """What the sender is told."""
+        refusal = rpc_error(error)
+        if not isinstance(error, WattbookError):
+            log.error("message-failed", station_id=self._station_id, action=call.action, exc_info=error)
+        if not isinstance(error, (Unavailable, LimitExceeded)):
+            self._reject(raw, refusal, received_at)
+        return refusal
+
     def _translation(self, action: str) -> Translation:
+        version = self._dialect.version
+        if version.signs:
+            action = action.removesuffix(signed.SUFFIX)
         translation = self._dialect.by_action.get(action)
         if translation is not None and self._opposite in translation.exchange.senders:
             return translation
-        version = self._dialect.version
         if action in schemas.actions(version):
             raise RpcError(ErrorCode.NOT_SUPPORTED, f"{action} is not supported here")
         raise RpcError(ErrorCode.NOT_IMPLEMENTED, f"OCPP {version.name} has no action {action[:50]}")
@@ -150,15 +282,29 @@ class MessageHandler:
             raise RpcError(ErrorCode.INTERNAL_ERROR, "the answer could not be written") from error
         return payload
 
-    def _reject(self, raw: bytes, refusal: RpcError, received_at: datetime) -> None:
+    def _reject(self, raw: bytes, refusal: RpcError, received_at: datetime, *, accepted: bool = False) -> None:
         version = self._dialect.version
-        spelled = version.error_codes[refusal.rpc_code]
         self._quarantine(
-            RejectedFrame(self._station_id, self._epoch, version.name, raw, spelled, refusal.message, received_at)
+            RejectedFrame(
+                self._station_id,
+                self._epoch,
+                version.name,
+                raw,
+                version.error_codes[refusal.rpc_code],
+                refusal.message,
+                received_at,
+                accepted,
+            )
         )
 
     def on_bad_frame(self, raw: bytes, error: MalformedFrame) -> None:
         self._reject(raw, error, self._clock())
+
+    def on_answer_refused(self, refused: CallResultError, raw: bytes) -> None:
+        """An answer of ours did not satisfy the opposite end: the fault may be ours, so a person may look at it."""
+        reason = f"our answer was refused: {refused.error_code}: {refused.description}"
+        log.error("answer-refused", station_id=self._station_id, unique_id=refused.unique_id, reason=reason)
+        self._reject(raw, RpcError(ErrorCode.GENERIC_ERROR, reason), self._clock())
 
     # Our CALLs
 
@@ -176,29 +322,53 @@ class MessageHandler:
             raise InvalidInput(f"{translation.exchange.action} cannot be written: {error.message}") from error
         return translation, payload
 
-    def read_answer(self, translation: Translation, payload: JsonObject) -> Answer:
-        """What the opposite end answered.
+    async def answered(self, translation: Translation, payload: JsonObject) -> Answer:
+        """What the opposite end answered, its quirks considered.
 
         Raises:
             InvalidAnswer: the payload does not fit its schema.
         """
+        if not translation.answer_schema.is_valid(payload) and self._rules is None:
+            self._rules = await self._tolerance.rules_of(self._station_id, None)
+        return self._read_answer(translation, payload)
+
+    def _read_answer(self, translation: Translation, payload: JsonObject) -> Answer:
+        action = translation.exchange.action
         try:
-            schemas.check(translation.answer_schema, payload)
+            try:
+                schemas.check(translation.answer_schema, payload)
+            except RpcError:
+                repaired = quirks.repair(self._rules or (), action, Part.ANSWER, payload, translation.answer_schema)
+                if repaired is None:
+                    raise
+                payload = repaired.payload
             answer: Answer = translation.exchange.read_answer(payload)
         except WattbookError as error:
-            raise InvalidAnswer(f"the answer to {translation.exchange.action} is unfit: {error.message}") from error
+            raise InvalidAnswer(f"the answer to {action} is unfit: {error.message}") from error
         return answer
 
-    def on_late_answer(self, unique_id: str, action: str, answer: JsonObject | PeerRefused) -> None:
+    def on_late_answer(self, unique_id: str, action: str, answer: JsonObject | PeerRefused) -> InvalidAnswer | None:
+        fault: InvalidAnswer | None = None
         outcome: Answer | WattbookError
-        payload = None if isinstance(answer, PeerRefused) else answer
         if isinstance(answer, PeerRefused):
             outcome = answer
-        elif action not in self._dialect.by_action:
-            outcome = InvalidAnswer(f"the dialect has no struct for the answer to {action}")
         else:
             try:
-                outcome = self.read_answer(self._dialect.by_action[action], answer)
+                outcome = self._read_answer(self._dialect.by_action[action], answer)
             except InvalidAnswer as error:
-                outcome = error
+                outcome = fault = error
+        payload = None if isinstance(answer, PeerRefused) else answer
         self._on_late(LateAnswer(self._station_id, self._epoch, unique_id, action, outcome, self._clock(), payload))
+        return fault
+
+
+def _maker(payload: Mapping[str, Any]) -> Maker | None:
+    """Who made the station, in a BootNotification of 1.6 or 2.x."""
+    said = payload.get("chargingStation", payload)
+    if not isinstance(said, dict):
+        return None
+    vendor, model = (
+        said.get("chargePointVendor", said.get("vendorName")),
+        said.get("chargePointModel", said.get("model")),
+    )
+    return Maker(vendor, model) if isinstance(vendor, str) and isinstance(model, str) else None

@@ -1,21 +1,24 @@
 """One connection's remote procedure calls, the same at both ends.
 
-`call` asks the opposite end; `on_call` of the handler answers it. Three rules carry this module:
+`call` asks the opposite end; `on_call` of the handler answers it. Four rules carry this module:
 
 - The reader never waits. `receive` resolves answers on the spot and lets one task at a time work off the CALLs, so a
   handler may itself `call` and get its answer while its own CALL is still open.
 - CALLs of one connection are handled one after the other, in the order they came. Across connections nothing waits.
+- What is to follow an answer, such as a command only after BootNotification.conf, follows it (R15): `Reply.then`.
 - A connection that cannot keep up is not read from: its socket fills, and the sender feels it. What comes in all the
   same, because it was on its way, is bounded too.
 """
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from functools import partial
+from typing import Protocol, cast
 
 import structlog
 from msgspec import Struct
 
+from wattbook.kernel.errors import InvalidInput
 from wattbook.ocpp import frames
 from wattbook.ocpp.errors import (
     CallTimedOut,
@@ -28,7 +31,7 @@ from wattbook.ocpp.errors import (
     UnknownMessageType,
     rpc_error,
 )
-from wattbook.ocpp.frames import Call, CallError, CallResult, JsonObject
+from wattbook.ocpp.frames import Call, CallError, CallResult, CallResultError, JsonObject, Send
 from wattbook.ocpp.sending_queue import OutgoingCall, SendingQueue
 from wattbook.ocpp.versions import Version
 
@@ -47,17 +50,32 @@ class Wire(Protocol):
     def set_reading(self, reading: bool) -> None: ...
 
 
+class Reply(Struct, frozen=True):
+    """The payload of a CALLRESULT, and what happens as soon as it has been handed to the socket."""
+
+    payload: JsonObject
+    then: Callable[[], None]
+
+
 class RpcHandler(Protocol):
     """What a connection does with what it hears; none but `on_call` may raise."""
 
-    async def on_call(self, call: Call, raw: bytes) -> JsonObject:
+    async def on_call(self, call: Call, raw: bytes) -> JsonObject | Reply:
         """Answer a CALL with the payload of its CALLRESULT, or raise what its CALLERROR says."""
+        ...
+
+    async def on_send(self, send: Send, raw: bytes) -> None:
+        """Take what needs no answer."""
+        ...
+
+    def on_answer_refused(self, refused: CallResultError, raw: bytes) -> None:
+        """An answer of ours was not understood by the opposite end."""
         ...
 
     def on_bad_frame(self, raw: bytes, error: MalformedFrame) -> None: ...
 
-    def on_late_answer(self, unique_id: str, action: str, answer: JsonObject | PeerRefused) -> None:
-        """An answer came after nobody waited for it any more."""
+    def on_late_answer(self, unique_id: str, action: str, answer: JsonObject | PeerRefused) -> Exception | None:
+        """An answer came after nobody waited for it any more; what is wrong with it, if anything."""
         ...
 
 
@@ -86,11 +104,14 @@ class RpcCounts(Struct):
     """What a connection has seen."""
 
     calls: int = 0
+    sends: int = 0
     answers: int = 0
     bad_frames: int = 0
     duplicate_ids: int = 0
     unknown_answers: int = 0
     late_answers: int = 0
+    invalid_answers: int = 0
+    refused_answers: int = 0
 
 
 class RpcConnection:
@@ -98,6 +119,7 @@ class RpcConnection:
 
     __slots__ = (
         "_bad_in_row",
+        "_draining",
         "_handler",
         "_late",
         "_limits",
@@ -128,12 +150,13 @@ class RpcConnection:
         self._new_id = new_id
         self._limits = limits
         self._queue = SendingQueue(wire.send, self._timed_out, calls_max=limits.waiting_calls_max)
-        self._open: dict[str, tuple[Call, bytes]] = {}  # CALLs received and not answered, oldest first
+        self._open: dict[str, tuple[Call | Send, bytes]] = {}  # received and not yet dealt with, oldest first
         self._late: dict[str, str] = {}  # id → action of our CALLs that nobody waits for any more, oldest first
         self._work_task: asyncio.Task[None] | None = None
         self._bad_in_row = 0
         self._reading = True
         self._writable = True
+        self._draining = False
         self.closed_because: str | None = None
         self.counts = RpcCounts()
 
@@ -160,23 +183,57 @@ class RpcConnection:
         self._queue.put_call(OutgoingCall(unique_id, action, frame, timeout_s, answer))
         return answer
 
+    def send(self, action: str, payload: JsonObject, unique_id: str | None = None) -> None:
+        """Tell the opposite end something that it does not answer; CALLs need not wait for it, nor it for them.
+
+        Raises:
+            InvalidInput: the version has no SEND.
+            ConnectionLost: the connection is closed.
+            LimitExceeded: too much waits already.
+        """
+        if frames.SEND not in self._version.message_types:
+            raise InvalidInput(f"OCPP {self._version.name} sends nothing that is not answered")
+        if self.closed_because is not None:
+            raise ConnectionLost(f"the connection is closed: {self.closed_because}")
+        unique_id = self._new_id() if unique_id is None else unique_id
+        self._queue.put_send(frames.encode_send(unique_id, action, payload))
+
+    def refuse_answer(self, unique_id: str, action: str, error: Exception) -> None:
+        """Tell the opposite end that its CALLRESULT is not understood, where the version has words for it (R17)."""
+        self.counts.invalid_answers += 1
+        fault = rpc_error(error)
+        log.warning("answer-unfit", action=action, unique_id=unique_id, reason=fault.message)
+        if self.closed_because is None and frames.CALL_RESULT_ERROR in self._version.message_types:
+            self._queue.put_answer(frames.encode_result_error(self._version, unique_id, fault))
+
+    def drain(self) -> "asyncio.Task[None] | None":
+        """Take no more CALLs; the task, if any, that is done when all that were taken are answered.
+
+        Answers to our own are still heard: a handler may wait for one.
+        """
+        self._draining = True
+        return self._work_task
+
     def receive(self, data: bytes) -> None:
         """Take one frame from the socket."""
         if self.closed_because is not None or not data.strip():  # some stations send empty frames to stay connected
             return
         try:
-            frame = frames.parse(data)
+            frame = frames.parse(data, self._version)
         except MalformedFrame as error:
             self._malformed(data, error)
             return
         self._bad_in_row = 0
-        if type(frame) is Call:
+        if type(frame) is Call or type(frame) is Send:
             self._called(frame, data)
         elif type(frame) is CallResult:
             self._answered(frame.unique_id, frame.payload)
         elif type(frame) is CallError:
             refusal = PeerRefused(frame.error_code, frame.description, frame.details or {})
             self._answered(frame.unique_id, refusal)
+        elif type(frame) is CallResultError:
+            self.counts.refused_answers += 1
+            self._handler.on_answer_refused(frame, data)
 
     def set_writable(self, writable: bool) -> None:
         """The socket's buffer is full, or has room again; while it is full nothing is read either."""
@@ -202,12 +259,19 @@ class RpcConnection:
 
     # CALLs of the opposite end
 
-    def _called(self, call: Call, raw: bytes) -> None:
-        self.counts.calls += 1
+    def _called(self, call: Call | Send, raw: bytes) -> None:
+        if self._draining:  # its sender repeats it elsewhere
+            return
+        is_call = type(call) is Call
+        if is_call:
+            self.counts.calls += 1
+        else:
+            self.counts.sends += 1
         if call.unique_id in self._open:
             self.counts.duplicate_ids += 1
-            error = RpcError(ErrorCode.RPC_FRAMEWORK_ERROR, "a call with this message id is still being handled")
-            self._queue.put_answer(frames.encode_error(self._version, call.unique_id, error))
+            if is_call:
+                error = RpcError(ErrorCode.RPC_FRAMEWORK_ERROR, "a call with this message id is still being handled")
+                self._queue.put_answer(frames.encode_error(self._version, call.unique_id, error))
             return
         self._open[call.unique_id] = (call, raw)
         if len(self._open) > self._limits.open_calls_max:
@@ -220,21 +284,41 @@ class RpcConnection:
     async def _work(self) -> None:
         while self._open:
             call, raw = next(iter(self._open.values()))
-            frame = await self._answer(call, raw)
-            if self.closed_because is not None:
-                break
+            if type(call) is Call:
+                frame, then = await self._answer(call, raw)
+                if self.closed_because is not None:
+                    break
+                self._queue.put_answer(frame, then)
+            else:
+                await self._take(cast(Send, call), raw)
+                if self.closed_because is not None:
+                    break
             del self._open[call.unique_id]
-            self._queue.put_answer(frame)
             self._balance_reading()
         self._work_task = None
 
-    async def _answer(self, call: Call, raw: bytes) -> bytes:
+    async def _answer(self, call: Call, raw: bytes) -> tuple[bytes, Callable[[], None] | None]:
         try:
-            return frames.encode_result(call.unique_id, await self._handler.on_call(call, raw))
+            reply = await self._handler.on_call(call, raw)
+            if type(reply) is Reply:
+                return frames.encode_result(call.unique_id, reply.payload), partial(self._follow, call.action, reply)
+            return frames.encode_result(call.unique_id, cast(JsonObject, reply)), None
         except Exception as error:
             if not isinstance(error, RpcError):
                 log.error("call-not-answered", action=call.action, unique_id=call.unique_id, exc_info=error)
-            return frames.encode_error(self._version, call.unique_id, rpc_error(error))
+            return frames.encode_error(self._version, call.unique_id, rpc_error(error)), None
+
+    async def _take(self, send: Send, raw: bytes) -> None:
+        try:
+            await self._handler.on_send(send, raw)
+        except Exception as error:
+            log.error("send-not-taken", action=send.action, unique_id=send.unique_id, exc_info=error)
+
+    def _follow(self, action: str, reply: Reply) -> None:
+        try:
+            reply.then()
+        except Exception as error:
+            log.error("nothing-followed", action=action, exc_info=error)
 
     def _balance_reading(self) -> None:
         if self._reading:
@@ -263,9 +347,21 @@ class RpcConnection:
         else:
             call.answer.set_result(answer)
 
+    def _answered_unfit(self, unique_id: str, error: MalformedFrame) -> None:
+        """An answer that is no frame; a CALLERROR that is none is not told, for only a CALLRESULT can be refused."""
+        call = self._queue.settle(unique_id)
+        if call is None:
+            return
+        if error.message_type == frames.CALL_RESULT:
+            self.refuse_answer(unique_id, call.action, error)
+        if not call.answer.done():
+            call.answer.set_exception(InvalidAnswer(f"the answer to {call.action} is no frame: {error.message}"))
+
     def _came_late(self, unique_id: str, action: str, answer: JsonObject | PeerRefused) -> None:
         self.counts.late_answers += 1
-        self._handler.on_late_answer(unique_id, action, answer)
+        fault = self._handler.on_late_answer(unique_id, action, answer)
+        if fault is not None:
+            self.refuse_answer(unique_id, action, fault)
 
     def _timed_out(self, call: OutgoingCall) -> None:
         self._late[call.unique_id] = call.action
@@ -285,9 +381,7 @@ class RpcConnection:
         unique_id = error.unique_id or self._version.garbage_id
         if answers and unique_id is not None:
             self._queue.put_answer(frames.encode_error(self._version, unique_id, error))
-        elif not error.may_be_call and error.unique_id is not None:
-            call = self._queue.settle(error.unique_id)
-            if call is not None and not call.answer.done():
-                call.answer.set_exception(InvalidAnswer(f"the answer to {call.action} is no frame: {error.message}"))
+        elif error.is_answer and error.unique_id is not None:
+            self._answered_unfit(error.unique_id, error)
         if self._bad_in_row >= self._limits.bad_frames_max:
             self.close(PROTOCOL_ERROR, f"{self._bad_in_row} frames in a row are no OCPP")

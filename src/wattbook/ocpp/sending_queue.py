@@ -1,6 +1,7 @@
 """The sending queue: what one end has to say, kept in order until it may be said.
 
-An answer goes out as soon as the socket takes it. A CALL waits for the one slot of its direction: OCPP-J 1.6 (4.1.1)
+An answer goes out as soon as the socket takes it, and then whatever was to wait for it happens (R15). So does a SEND,
+which nobody answers. A CALL waits for the one slot of its direction: OCPP-J 1.6 (4.1.1)
 asks an end not to send a CALL while a former one is neither answered nor timed out; the CALLs of the opposite end have
 nothing to do with it. The slot is taken and freed within one step of the event loop, so it can never be taken twice.
 """
@@ -40,16 +41,29 @@ class SendingQueue:
         self._send = send
         self._expired = expired
         self._calls_max = calls_max
-        self._answers: deque[bytes] = deque()
+        self._answers: deque[tuple[bytes, Callable[[], None] | None]] = deque()
         self._calls: deque[OutgoingCall] = deque()
         self._outstanding: OutgoingCall | None = None
         self._writable = True
 
-    def put_answer(self, frame: bytes) -> None:
-        if self._writable:
-            self._send(frame)
-        else:
-            self._answers.append(frame)
+    def put_answer(self, frame: bytes, then: Callable[[], None] | None = None) -> None:
+        """Say an answer; `then` happens as soon as the socket has it, and not at all if it never does."""
+        if not self._writable:
+            self._answers.append((frame, then))
+            return
+        self._send(frame)
+        if then is not None:
+            then()
+
+    def put_send(self, frame: bytes) -> None:
+        """Say what needs no answer.
+
+        Raises:
+            LimitExceeded: the socket is full, and too much waits for it already.
+        """
+        if len(self._answers) >= self._calls_max:
+            raise LimitExceeded(f"{self._calls_max} frames already wait for this connection")
+        self.put_answer(frame)
 
     def put_call(self, call: OutgoingCall) -> None:
         """Queue a CALL.
@@ -75,7 +89,7 @@ class SendingQueue:
         """The socket's own buffer is full, or has room again."""
         self._writable = writable
         while self._writable and self._answers:
-            self._send(self._answers.popleft())
+            self.put_answer(*self._answers.popleft())
         self._advance()
 
     def drain(self) -> list[OutgoingCall]:

@@ -20,6 +20,9 @@ class Version(Struct, frozen=True, eq=False):
         answers_unknown_type: whether an unknown type number gets a CALLERROR. 1.6 (4.1.3) and 2.1 (4.1.3): ignore;
             2.0.1 (4.4): MessageTypeNotSupported.
         error_codes: how this version spells each code.
+        message_types: the numbers that a frame may begin with. 2.1 (Part 4, 4.1.3) adds CALLRESULTERROR, 5, and
+            SEND, 6.
+        signs: whether an action may bear the suffix `-Signed` (2.0.1 Part 4, 7).
     """
 
     name: str
@@ -29,9 +32,21 @@ class Version(Struct, frozen=True, eq=False):
     garbage_id: str | None
     answers_unknown_type: bool
     error_codes: Mapping[ErrorCode, str]
+    message_types: tuple[int, ...] = (2, 3, 4)
+    signs: bool = False
 
 
 V16 = Version("1.6", "ocpp1.6", "v16", "", None, False, SPELLINGS["1.6"])
-V201 = Version("2.0.1", "ocpp2.0.1", "v201", "Request", "-1", True, SPELLINGS["2.0.1"])
-V21 = Version("2.1", "ocpp2.1", "v21", "Request", "-1", False, SPELLINGS["2.1"])
+V201 = Version("2.0.1", "ocpp2.0.1", "v201", "Request", "-1", True, SPELLINGS["2.0.1"], signs=True)
+V21 = Version(
+    "2.1",
+    "ocpp2.1",
+    "v21",
+    "Request",
+    "-1",
+    False,
+    SPELLINGS["2.1"],
+    message_types=(2, 3, 4, 5, 6),
+    signs=True,
+)
 VERSIONS = (V16, V201, V21)
