@@ -1,8 +1,9 @@
 """Messages out of schemas: payloads that keep a schema, at its borders and between them.
 
 A payload is drawn by a number and a source of randomness. The number decides what randomness would miss: payload 0
-holds what is required and no more, payload 1 everything at its greatest, and each enum walks through its values with
-the number, so that `payloads` together show every value, both sides of every option, and every limit.
+holds what is required and no more, payload 1 everything at its greatest; every odd one has all its options, and no
+empty list; each enum walks through its values from one odd number to the next. So `payloads` together show every value
+of every enum, both sides of every option, and every limit.
 """
 
 import random
@@ -14,10 +15,10 @@ from wattbook.conformance.versions import JsonObject
 
 Schema = JsonObject
 
-SMALLEST, GREATEST = 0, 1
+SMALLEST, GREATEST, FULL = 0, 1, 3  # the last: every option, and lists that are short
 COUNT_MIN: Final = 4
 TEXT_LENGTH_MAX: Final = 300  # where a schema sets no limit
-ITEMS_MAX: Final = 12  # of a list without limit, or with one that would make no message but a flood
+ITEMS_MAX: Final = 6  # of a list without limit, or with one that would make no message but a flood
 
 LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 -_.:/*'\"\\<>&%"
 WIDE_LETTERS: Final = "éßñ漢字한글Ω€🚗"
@@ -34,8 +35,8 @@ EDGE_TIMES: Final = ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00")
 
 
 def payloads(schema: Schema, seed: int) -> Iterator[Any]:
-    """Payloads that keep the schema: as many as its longest enum has values, four at least; a seed gives them again."""
-    for number in range(max(COUNT_MIN, _longest_enum(schema))):
+    """Payloads that keep the schema: twice as many as its longest enum has values; a seed gives the same again."""
+    for number in range(max(COUNT_MIN, 2 * _longest_enum(schema))):
         yield payload(schema, number, random.Random(f"{seed}/{number}"))
 
 
@@ -71,7 +72,7 @@ class _Drawing:
     def value(self, schema: Schema, lists_above: int) -> Any:
         schema = resolve(self._root, schema)
         if "enum" in schema:
-            return schema["enum"][self._number % len(schema["enum"])]
+            return schema["enum"][self._number // 2 % len(schema["enum"])]
         match schema.get("type"):
             case "object":
                 return self._object(schema, lists_above)
@@ -99,12 +100,12 @@ class _Drawing:
         return drawn
 
     def _wants_option(self) -> bool:
-        if self._number in (SMALLEST, GREATEST):
-            return self._number == GREATEST
-        return self._source.random() < 0.4
+        if self._number == SMALLEST:
+            return False
+        return self._number % 2 == 1 or self._source.random() < 0.4
 
     def _length(self, schema: Schema, lists_above: int) -> int:
-        least = schema.get("minItems", 0)
+        least = max(schema.get("minItems", 0), self._number % 2)
         most = max(least, min(schema.get("maxItems", ITEMS_MAX), ITEMS_MAX))
         if self._number == GREATEST and lists_above == 0:
             return int(most)
@@ -120,8 +121,8 @@ class _Drawing:
         if self._number == GREATEST:
             length = longest
         else:
-            length = self._source.choice((1, longest, self._source.randint(0, longest)))
-        letters = LETTERS + WIDE_LETTERS if self._number % 2 else LETTERS
+            length = self._source.choice((1, min(longest, TEXT_LENGTH_MAX), self._source.randint(0, longest)))
+        letters = LETTERS + WIDE_LETTERS if self._source.random() < 0.5 else LETTERS
         return "".join(self._source.choices(letters, k=length))
 
     def _integer(self, schema: Schema) -> int:

@@ -5,7 +5,6 @@ Each is a right payload, changed in one place. The codes are the words of the er
 is right and the first is the one that fits best.
 """
 
-import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,6 +12,7 @@ from typing import Any, Final
 from wattbook.conformance.generator import Schema, resolve
 from wattbook.conformance.versions import JsonObject, Version
 
+TIME: Final = "time"
 EXTRA: Final = "noSuchField"
 NOT_IN_ENUM: Final = "NoSuchValue"
 Path = tuple[str | int, ...]
@@ -48,7 +48,7 @@ def codes(version: Version) -> Mapping[str, tuple[str, ...]]:
         "extra": (property_, *loose, occurrence),
         "items": (occurrence, property_),
         "range": (property_, type_),
-        "time": (property_, type_, version.malformed),
+        TIME: (property_, type_, version.malformed),
     }
 
 
@@ -71,7 +71,7 @@ def mutations(version: Version, schema: Schema, right: JsonObject) -> Iterator[M
             if "maxLength" in part:
                 yield broken("length", place, lambda _, n=part["maxLength"] + 1: "x" * n)  # type: ignore[misc]
             if part.get("format") == "date-time":
-                yield broken("time", place, lambda _: "the day before yesterday")
+                yield broken(TIME, place, lambda _: "the day before yesterday")
         else:
             if "minimum" in part:
                 yield broken("range", place, lambda _, n=part["minimum"] - 1: n)  # type: ignore[misc]
@@ -101,7 +101,7 @@ def _of_list(
         yield broken("items", place, lambda whole: whole[: part["minItems"] - 1])
     if "maxItems" in part and value:
         missing = part["maxItems"] + 1 - len(value)
-        yield broken("items", place, lambda whole: whole + [copy.deepcopy(whole[0]) for _ in range(missing)])
+        yield broken("items", place, lambda whole: whole + [whole[0]] * missing)
 
 
 def _walk(root: Schema, schema: Schema, value: Any, place: Path) -> Iterator[tuple[Path, Schema, Any]]:
@@ -119,18 +119,16 @@ def _walk(root: Schema, schema: Schema, value: Any, place: Path) -> Iterator[tup
 _GONE: Final = object()
 
 
-def _changed(right: JsonObject, place: Path, change: Callable[[Any], Any]) -> Any:
+def _changed(value: Any, place: Path, change: Callable[[Any], Any]) -> Any:
+    """The value with a change in one place; what is not on the way there is shared with the old one."""
     if not place:
-        return change(copy.deepcopy(right))
-    whole = copy.deepcopy(right)
-    holder: Any = whole
-    for step in place[:-1]:
-        holder = holder[step]
-    changed = change(holder[place[-1]])
+        return change(value)
+    step, *rest = place
+    changed, whole = _changed(value[step], tuple(rest), change), value.copy()
     if changed is _GONE:
-        del holder[place[-1]]
+        del whole[step]
     else:
-        holder[place[-1]] = changed
+        whole[step] = changed
     return whole
 
 
