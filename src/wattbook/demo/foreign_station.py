@@ -52,7 +52,7 @@ async def _visit(
     boot = await point.call(call.BootNotification("Independent", "Open charge point"))
     if boot.status != RegistrationStatus.accepted:
         raise Refused(f"the station was not accepted: {boot.status}", reason="boot")
-    await point.call(call.StatusNotification(1, ChargePointErrorCode.no_error, ChargePointStatus.preparing))
+    await point.call(_status(ChargePointStatus.preparing, started_at))
     _require_accepted(await point.call(call.Authorize(token)))
     started = await point.call(call.StartTransaction(1, token, meter_wh, format_rfc3339(started_at)))
     _require_accepted(started)
@@ -71,8 +71,12 @@ async def _visit(
             id_tag=token,
         )
     )
-    await point.call(call.StatusNotification(1, ChargePointErrorCode.no_error, ChargePointStatus.available))
+    await point.call(_status(ChargePointStatus.available, started_at + lasting))
     return energy_wh
+
+
+def _status(status: ChargePointStatus, at: datetime) -> Any:
+    return call.StatusNotification(1, ChargePointErrorCode.no_error, status, timestamp=format_rfc3339(at))
 
 
 def _value(at: datetime, register_wh: int, power_w: int) -> dict[str, Any]:
