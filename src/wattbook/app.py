@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import structlog
 import uvicorn
+from cryptography.x509 import Certificate
 from fastapi import FastAPI
 from sqlalchemy import MetaData
 from sqlalchemy.exc import DBAPIError
@@ -41,6 +43,8 @@ from wattbook.kernel.clock import Clock, system_clock
 from wattbook.kernel.telemetry import tune_garbage_collection
 from wattbook.ocpp.gateway import Gateway
 from wattbook.ocpp.security.authority import Authority
+from wattbook.ocpp.security.desk import CertificateDesk
+from wattbook.ocpp.security.ocsp import Responders
 from wattbook.ocpp.security.tls import ListeningTls, read_roots
 from wattbook.roaming.checks import CHECKS as ROAMING_CHECKS
 from wattbook.roaming.consent import OcpiConsent
@@ -141,6 +145,9 @@ async def serving(settings: Settings, url: str, *, clock: Clock = system_clock) 
         web_port = await stack.enter_async_context(_listening(web, settings))
         await stack.enter_async_context(_beside(announce(roaming)))
         authority = Authority.open(settings.authority_folder, settings.name, clock())
+        responders = await stack.enter_async_context(Responders(clock))
+        contract_roots = _roots(settings.ocpp_contract_roots)
+        desk = CertificateDesk(authority, responders, clock, contract_roots=contract_roots)
         gateway = Gateway(
             database,
             clock,
@@ -149,6 +156,7 @@ async def serving(settings: Settings, url: str, *, clock: Clock = system_clock) 
             subscribers=[subscriber(roaming)],
             policy=Policy(change_interval=timedelta(seconds=settings.announce_interval_s)),
             security_profile=settings.ocpp_security_profile,
+            certificates=desk,
         )
         await gateway.open(settings.ocpp_host, settings.ocpp_port)
         stack.push_async_callback(gateway.close)
@@ -165,8 +173,11 @@ def _station_tls(settings: Settings, authority: Authority, clock: Clock) -> List
         files = settings.ocpp_tls_certificate, settings.ocpp_tls_key
     else:
         files = authority.server_files(settings.ocpp_tls_hosts, clock())
-    further = [] if settings.ocpp_client_roots is None else read_roots(settings.ocpp_client_roots)
-    return ListeningTls(*files, [*authority.trusted(clock()), *further])
+    return ListeningTls(*files, [*authority.trusted(clock()), *_roots(settings.ocpp_client_roots)])
+
+
+def _roots(path: Path | None) -> list[Certificate]:
+    return [] if path is None else read_roots(path)
 
 
 def _mount(web: FastAPI, settings: Settings, database: Database, roaming: Roaming, clock: Clock) -> None:

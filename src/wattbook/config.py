@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     ocpp_client_roots: Path | None = Field(
         default=None, description="further roots of stations' certificates, PEM, beside our own authority"
     )
+    ocpp_contract_roots: Path | None = Field(
+        default=None, description="roots of vehicles' contract certificates (ISO 15118), PEM"
+    )
     ocpp_authority: Path | None = Field(
         default=None, description="folder of our own certificate authority; none: `authority` in the data folder"
     )

@@ -18,6 +18,7 @@ from wattbook.db.engine import Database
 from wattbook.kernel.clock import Clock
 from wattbook.ocpp.admission import Door
 from wattbook.ocpp.connections import Connections, Entity
+from wattbook.ocpp.controllers.ports import Certificates
 from wattbook.ocpp.delivery import LOOK_EVERY_S, SETTLE_S, Delivery
 from wattbook.ocpp.errors import ErrorCode, RpcError
 from wattbook.ocpp.inbox import Inbox
@@ -45,6 +46,7 @@ class Gateway:
         subscribers: Sequence[Subscriber] = (),
         policy: Policy = POLICY,
         security_profile: int = NO_PROFILE,
+        certificates: Certificates | None = None,
         settle_s: float = SETTLE_S,
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
@@ -56,6 +58,7 @@ class Gateway:
             partners=partners,
             subscribers=subscribers,
             policy=policy,
+            certificates=certificates,
         )
         self._knocks = Knocks(database, clock)
         self._delivery = Delivery(

@@ -13,7 +13,9 @@ from cryptography.x509.oid import NameOID
 
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import system_clock
+from wattbook.kernel.errors import Unavailable
 from wattbook.ocpp.gateway import Gateway
+from wattbook.ocpp.messages import ContractCertificate, ContractCertificateAnswer
 from wattbook.ocpp.security.authority import Authority
 from wattbook.ocpp.security.passwords import require_profile, set_password
 from wattbook.ocpp.security.signing import sign
@@ -25,12 +27,28 @@ KEY = bytes(range(0xEC, 0x100))
 """Twenty bytes that are no text in any encoding of text."""
 
 
+class Pool:
+    """A pool of contract certificates: silent until it is given an answer."""
+
+    def __init__(self) -> None:
+        self.answer: ContractCertificateAnswer | None = None
+        self.asked: list[ContractCertificate] = []
+
+    async def contract(self, request: ContractCertificate) -> ContractCertificateAnswer:
+        self.asked.append(request)
+        if self.answer is None:
+            raise Unavailable("the pool is silent")
+        return self.answer
+
+
 @dataclass(frozen=True)
 class Scene:
     database: Database
     gateway: Gateway
     estate: Estate
     authority: Authority
+    contracts: Authority
+    pool: "Pool"
     folder: Path
 
     @property
