@@ -42,6 +42,7 @@ from wattbook.household.checks import CHECKS as HOUSEHOLD_CHECKS
 from wattbook.kernel.clock import Clock, system_clock
 from wattbook.kernel.telemetry import tune_garbage_collection
 from wattbook.ocpp.gateway import Gateway
+from wattbook.ocpp.outcomes import Outcomes, webhook_tasks
 from wattbook.ocpp.security.authority import Authority
 from wattbook.ocpp.security.desk import CertificateDesk
 from wattbook.ocpp.security.ocsp import Responders
@@ -139,7 +140,8 @@ async def serving(settings: Settings, url: str, *, clock: Clock = system_clock) 
         stack.push_async_callback(database.close)
         roaming = await stack.enter_async_context(Roaming.open(database, settings, clock=clock))
         web = FastAPI(title=settings.name, docs_url=None, redoc_url=None, openapi_url=None)
-        _mount(web, settings, database, roaming, clock)
+        outcomes = await stack.enter_async_context(Outcomes(database))
+        _mount(web, settings, database, roaming, clock, outcomes)
         await stack.enter_async_context(_working(database, roaming))
         await stack.enter_async_context(_every(HOLDS_EXPIRE_EVERY, _expire_holds, database, clock))
         web_port = await stack.enter_async_context(_listening(web, settings))
@@ -180,12 +182,14 @@ def _roots(path: Path | None) -> list[Certificate]:
     return [] if path is None else read_roots(path)
 
 
-def _mount(web: FastAPI, settings: Settings, database: Database, roaming: Roaming, clock: Clock) -> None:
+def _mount(
+    web: FastAPI, settings: Settings, database: Database, roaming: Roaming, clock: Clock, outcomes: Outcomes
+) -> None:
     async def proof() -> Proof:
         return await prove(database)
 
     web.include_router(router(roaming), prefix=PREFIX)
-    mount_api(web, Services(database, settings, clock, proof))
+    mount_api(web, Services(database, settings, clock, proof, outcomes))
     mount_overview(web, database=database, settings=settings, clock=clock, proof=proof)
 
 
@@ -194,6 +198,7 @@ async def _working(database: Database, roaming: Roaming) -> AsyncIterator[None]:
     """Run the jobs that rooms enqueued."""
     jobs = job_app(database)
     tasks(jobs, roaming)
+    webhook_tasks(jobs, database, allow_private=roaming.settings.allow_private_webhooks)
     async with jobs.open_async():
         worker = asyncio.create_task(jobs.run_worker_async(concurrency=JOBS_AT_ONCE, install_signal_handlers=False))
         try:

@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     allow_private_partners: bool = Field(
         default=False, description="let partners live at loopback and private addresses; for demonstrations and tests"
     )
+    allow_private_webhooks: bool = Field(
+        default=False, description="let webhooks of commands live at loopback and private addresses"
+    )
     announce_interval_s: int = Field(
         default=10, ge=1, le=3_600, description="a running session is told to partners at most this often"
     )

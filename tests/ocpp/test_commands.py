@@ -52,8 +52,8 @@ async def estate(database: Database) -> Estate:
 
 
 @asynccontextmanager
-async def gateway_on(database: Database, **terms: float) -> AsyncIterator[Gateway]:
-    running = Gateway(database, system_clock, heartbeat_interval_s=300, **({"look_every_s": 0.2} | terms))
+async def gateway_on(database: Database, *, settle_s: float = 10.0) -> AsyncIterator[Gateway]:
+    running = Gateway(database, system_clock, heartbeat_interval_s=300, settle_s=settle_s, look_every_s=0.2)
     await running.open("127.0.0.1", 0)
     try:
         yield running

@@ -19,6 +19,8 @@ from fastapi import Request
 from wattbook.api.errors import Unauthenticated
 from wattbook.kernel.errors import Refused
 
+CALLER_HASH_LENGTH: Final = 12
+
 _PASSED_ON: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
 
@@ -42,6 +44,14 @@ def access(api_key_sha256: str | None) -> Callable[[Request], None]:
             raise Refused("no API key is configured, so only programs on this machine may call", reason="not-local")
 
     return show_key if api_key_sha256 else be_local
+
+
+def caller(request: Request) -> str:
+    """Who calls, for the log of changes: the beginning of the hash of its key, else its address. Never the key."""
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and key.strip():
+        return "key:" + sha256(key.strip().encode()).hexdigest()[:CALLER_HASH_LENGTH]
+    return "address:" + (request.client.host if request.client else "unknown")
 
 
 def _named_locally(request: Request) -> bool:

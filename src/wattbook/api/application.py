@@ -4,7 +4,7 @@ from typing import Final
 
 from fastapi import Depends, FastAPI
 
-from wattbook.api import operations, payments, queries
+from wattbook.api import commands, operations, payments, queries, stations, tokens
 from wattbook.api.access import access
 from wattbook.api.errors import tell_errors
 from wattbook.api.services import Services
@@ -30,4 +30,7 @@ def create_api(services: Services) -> FastAPI:
     tell_errors(api)
     api.include_router(queries.router(services))
     api.include_router(payments.router(services))
+    api.include_router(commands.router(services))
+    api.include_router(stations.router(services))
+    api.include_router(tokens.router(services))
     return api

@@ -10,8 +10,9 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
+from wattbook.api.bodies import json_body
 from wattbook.api.documents import CreditNoteDocument, Exact
-from wattbook.api.errors import BodyTooLarge, NotJson, complaints
+from wattbook.api.errors import complaints
 from wattbook.api.services import Services
 from wattbook.household.corrections import Outcome, Receipt, keep_unreadable_payment, receive_payments
 from wattbook.household.payments import PaymentInformation, PaymentState
@@ -103,7 +104,7 @@ def router(services: Services) -> APIRouter:
     )
     async def receive(request: Request, response: Response) -> ReceiptDocument:
         """201 when the payment is new, 200 when it is known or was withdrawn."""
-        body = await _body(request)
+        body = await json_body(request, BODY_BYTES_MAX)
         receipt = await _take_in(services, body)
         if receipt.error is not None:
             raise receipt.error
@@ -112,17 +113,6 @@ def router(services: Services) -> APIRouter:
         return ReceiptDocument.of(receipt)
 
     return routes
-
-
-async def _body(request: Request) -> bytes:
-    if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
-        raise NotJson("the body is JSON and says so: Content-Type: application/json")
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_BYTES_MAX:
-            raise BodyTooLarge(f"payment information has at most {BODY_BYTES_MAX} bytes")
-    return body
 
 
 async def _take_in(services: Services, body: bytes) -> Receipt:

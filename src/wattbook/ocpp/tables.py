@@ -32,6 +32,7 @@ quarantine = Table(
     Column("reason", Text, nullable=False),
     Column("received_at", TIMESTAMP(timezone=True), nullable=False),
     Index("quarantine_received_idx", "received_at"),
+    Index("quarantine_station_idx", "station_id", "id"),
     schema="ocpp",
 )
 

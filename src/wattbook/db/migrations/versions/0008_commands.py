@@ -121,3 +121,4 @@ def upgrade() -> None:
         schema="registry",
     )
     op.create_index("changes_subject_idx", "changes", ["subject", "id"], unique=False, schema="registry")
+    op.create_index("quarantine_station_idx", "quarantine", ["station_id", "id"], unique=False, schema="ocpp")

@@ -1,0 +1,414 @@
+"""Stations over HTTP: told any command, taken in, let work, given passwords; and who did it is on record."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from aiohttp import web
+from fastapi import FastAPI
+from sqlalchemy import text
+
+from tests.api.server import listening
+from wattbook.api.application import mount_api
+from wattbook.api.services import Services
+from wattbook.book.audit import Proof, audit
+from wattbook.config import Settings
+from wattbook.db.engine import Database
+from wattbook.db.jobs import job_app
+from wattbook.kernel.clock import system_clock
+from wattbook.kernel.errors import Unavailable
+from wattbook.ocpp.errors import ErrorCode, PeerRefused, RpcError
+from wattbook.ocpp.gateway import Gateway
+from wattbook.ocpp.messages import Answer, CommandAnswer, CommandStatus, Reset
+from wattbook.ocpp.outcomes import Outcomes, webhook_tasks
+from wattbook.ocpp.station import Commands, Station
+from wattbook.simulate.estate import Estate, furnish
+
+RESET = {"action": "Reset", "payload": {"type": "Soft"}}
+WAIT_S = 20.0
+
+
+@pytest.fixture
+async def estate(database: Database) -> Estate:
+    async with database.transaction() as connection:
+        return await furnish(connection, 3)
+
+
+@pytest.fixture
+async def gateway(database: Database, estate: Estate) -> AsyncIterator[Gateway]:
+    running = Gateway(database, system_clock, heartbeat_interval_s=300, look_every_s=0.2)
+    await running.open("127.0.0.1", 0)
+    yield running
+    await running.close()
+
+
+@asynccontextmanager
+async def door(database: Database, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+    async def proof() -> Proof:
+        async with database.snapshot() as connection:
+            return await audit(connection)
+
+    async with Outcomes(database) as outcomes:
+        app = FastAPI()
+        mount_api(app, Services(database, Settings(**settings), system_clock, proof, outcomes))
+        async with (
+            listening(app) as url,
+            httpx.AsyncClient(base_url=f"{url}/api/v1", trust_env=False, timeout=30) as opened,
+        ):
+            yield opened
+
+
+@pytest.fixture
+async def client(database: Database, estate: Estate) -> AsyncIterator[httpx.AsyncClient]:
+    async with door(database, allow_private_webhooks=True) as opened:
+        yield opened
+
+
+async def yes(_: Any) -> Answer:
+    return CommandAnswer(CommandStatus.ACCEPTED)
+
+
+async def connect(gateway: Gateway, station_id: str, answering: Any = yes) -> Station:
+    commands: Commands = {Reset: answering}
+    station = await Station.connect(f"ws://127.0.0.1:{gateway.port}/ocpp", station_id, commands)
+    await station.boot("maker", "model")
+    return station
+
+
+async def test_a_call_waits_for_the_stations_answer(
+    client: httpx.AsyncClient, gateway: Gateway, estate: Estate
+) -> None:
+    """R33."""
+    station = await connect(gateway, estate.station(0))
+    answer = await client.post(f"/stations/{estate.station(0)}/calls", json=RESET | {"wait_s": WAIT_S})
+    command = answer.json()
+    assert (answer.status_code, command["state"], command["answer"]) == (200, "answered", {"status": "Accepted"})
+    assert (command["version"], command["payload"]) == ("1.6", {"type": "Soft"})
+    assert command["requested_by"] == "address:127.0.0.1"
+    assert b'"answer":{"status":"Accepted"}' in answer.content, "compact, as on the wire"
+    again = await client.get(answer.headers["Location"].removeprefix("/api/v1"))
+    assert again.json() == command
+    listed = (await client.get(f"/stations/{estate.station(0)}/commands")).json()
+    assert listed == {"commands": [command], "next": None}
+    await station.close()
+
+
+async def test_a_call_to_an_absent_station_is_accepted_and_told_later(
+    client: httpx.AsyncClient, gateway: Gateway, estate: Estate
+) -> None:
+    answer = await client.post(f"/stations/{estate.station(0)}/calls", json=RESET)
+    command = answer.json()
+    assert (answer.status_code, command["state"], command["answer"]) == (202, "accepted", None)
+    waiting = asyncio.ensure_future(client.get(f"/commands/{command['id']}", params={"wait_s": WAIT_S}))
+    station = await connect(gateway, estate.station(0))
+    assert (await waiting).json()["state"] == "answered"
+    await station.close()
+
+
+async def test_an_error_of_the_station_is_an_outcome(
+    client: httpx.AsyncClient, gateway: Gateway, estate: Estate
+) -> None:
+    async def no(_: Any) -> Answer:
+        raise RpcError(ErrorCode.SECURITY_ERROR, "not from you")
+
+    station = await connect(gateway, estate.station(0), no)
+    answer = await client.post(f"/stations/{estate.station(0)}/calls", json=RESET | {"wait_s": WAIT_S})
+    told = answer.json()
+    assert answer.status_code == 200
+    assert (told["state"], told["error_code"], told["error_description"]) == (
+        "refused",
+        "SecurityError",
+        "not from you",
+    )
+    await station.close()
+
+
+async def test_a_waiting_command_is_taken_back_once_and_by_whom_is_on_record(
+    client: httpx.AsyncClient, gateway: Gateway, estate: Estate
+) -> None:
+    command = (await client.post(f"/stations/{estate.station(0)}/calls", json=RESET)).json()
+    first, again = [await client.delete(f"/commands/{command['id']}") for _ in range(2)]
+    assert (first.status_code, first.json()["state"]) == (200, "cancelled")
+    assert (again.status_code, again.json()["code"]) == (409, "conflict")
+    (change,) = (await client.get("/changes", params={"subject": command["id"]})).json()["changes"]
+    assert (change["what"], change["by"], change["after"]) == ("command.cancelled", "address:127.0.0.1", "cancelled")
+
+
+BAD_CALLS: list[tuple[str, dict[str, Any], int, str]] = [
+    ("NOBODY", RESET, 404, "not-found"),
+    ("LOAD-00001", {"action": "Dance", "payload": {}}, 422, "invalid-input"),
+    ("LOAD-00001", RESET | {"payload": []}, 422, "invalid-input"),
+    ("LOAD-00001", RESET | {"expires_in": 5}, 422, "invalid-input"),
+    ("LOAD-00001", RESET | {"expires_in_s": 0}, 422, "invalid-input"),
+    ("LOAD-00001", RESET | {"wait_s": 3_600}, 422, "invalid-input"),
+    ("LOAD-00001", RESET | {"webhook": "ftp://hooks.example/"}, 422, "invalid-input"),
+    ("LOAD-00001", {"action": "DataTransfer", "payload": {"vendorId": "\0"}}, 422, "invalid-input"),
+]
+
+
+@pytest.mark.parametrize(("station", "body", "status", "code"), BAD_CALLS)
+async def test_a_bad_call_is_told_what_is_wrong(
+    client: httpx.AsyncClient, station: str, body: dict[str, Any], status: int, code: str
+) -> None:
+    answer = await client.post(f"/stations/{station}/calls", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+async def test_a_payload_that_the_stations_version_forbids_is_told_in_the_schemas_words(
+    client: httpx.AsyncClient, gateway: Gateway, estate: Estate
+) -> None:
+    station = await connect(gateway, estate.station(0))
+    answer = await client.post(
+        f"/stations/{estate.station(0)}/calls", json={"action": "Reset", "payload": {"type": "Warm"}}
+    )
+    assert answer.status_code == 422
+    assert "Warm" in answer.json()["message"]
+    await station.close()
+
+
+async def test_a_body_that_is_no_json_or_does_not_say_so_is_refused(client: httpx.AsyncClient) -> None:
+    place = "/stations/LOAD-00001/calls"
+    unsaid = await client.post(place, content=json.dumps(RESET))
+    broken = await client.post(place, content="{", headers={"Content-Type": "application/json"})
+    assert (unsaid.status_code, broken.status_code) == (415, 422)
+
+
+async def test_one_request_tells_many_stations_and_says_who_could_not_be(
+    client: httpx.AsyncClient, gateway: Gateway, estate: Estate
+) -> None:
+    """R35."""
+    stations = [await connect(gateway, estate.station(n)) for n in range(3)]
+    some = await client.post("/calls", json=RESET | {"stations": [estate.station(0), "NOBODY"]})
+    known, nobody = some.json()["commands"]
+    assert (some.status_code, known["station_id"], nobody["error"]["code"]) == (202, estate.station(0), "not-found")
+    everyone = (await client.post("/calls", json=RESET | {"stations": "all"})).json()
+    for entry in everyone["commands"]:
+        await client.get(f"/commands/{entry['id']}", params={"wait_s": WAIT_S})
+    batch = (await client.get("/commands", params={"batch": everyone["batch_id"]})).json()["commands"]
+    assert [(each["station_id"], each["state"]) for each in batch] == [
+        (estate.station(n), "answered") for n in range(3)
+    ]
+    for station in stations:
+        await station.close()
+
+
+class Receiver:
+    """A program's own HTTP server, which may be out of order at first."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.failures = failures
+        self.heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def hear(self, request: web.Request) -> web.Response:
+        if self.failures:
+            self.failures -= 1
+            return web.Response(status=503)
+        self.heard.put_nowait(await request.json())
+        return web.Response()
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[str]:
+        app = web.Application()
+        app.router.add_post("/hook", self.hear)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        try:
+            yield f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
+        finally:
+            await runner.cleanup()
+
+
+@asynccontextmanager
+async def working(database: Database) -> AsyncIterator[None]:
+    jobs = job_app(database)
+    webhook_tasks(jobs, database, allow_private=True)
+    async with jobs.open_async():
+        worker = asyncio.create_task(jobs.run_worker_async(install_signal_handlers=False, fetch_job_polling_interval=1))
+        try:
+            yield
+        finally:
+            worker.cancel()
+            await asyncio.gather(worker, return_exceptions=True)
+
+
+async def test_a_webhook_hears_the_outcome_again_and_again_until_it_takes_it_and_a_late_one_too(
+    client: httpx.AsyncClient, database: Database, gateway: Gateway, estate: Estate
+) -> None:
+    held = asyncio.Event()
+
+    async def slowly(_: Any) -> Answer:
+        await held.wait()
+        return CommandAnswer(CommandStatus.ACCEPTED)
+
+    receiver = Receiver(failures=1)
+    async with receiver.listening() as hook, working(database):
+        station = await connect(gateway, estate.station(0), slowly)
+        call = RESET | {"webhook": hook, "answer_within_s": 1}
+        command = (await client.post(f"/stations/{estate.station(0)}/calls", json=call)).json()
+        told = await asyncio.wait_for(receiver.heard.get(), 60)
+        assert (told["id"], told["state"], told["late"]) == (command["id"], "timed-out", False)
+        held.set()
+        told = await asyncio.wait_for(receiver.heard.get(), 60)
+        assert (told["state"], told["late"], told["answer"]) == ("answered", True, {"status": "Accepted"})
+        await station.close()
+
+
+async def test_a_webhook_cannot_point_at_the_inner_network(database: Database, estate: Estate) -> None:
+    async with door(database) as client:
+        for url in ("http://127.0.0.1:1/", "http://169.254.169.254/latest", "http://[::1]/"):
+            answer = await client.post("/stations/LOAD-00001/calls", json=RESET | {"webhook": url})
+            assert (answer.status_code, answer.json()["code"]) == (422, "invalid-input")
+
+
+NEWCOMER: dict[str, Any] = {
+    "id": "NEW-1",
+    "site": {
+        "id": "yard",
+        "name": "Yard",
+        "kind": "car_park",
+        "address": "1 Yard",
+        "country": "KR",
+        "time_zone": "Asia/Seoul",
+    },
+    "placement": "outdoor",
+    "ip_code": "IP54",
+    "evses": [
+        {
+            "id": "KR*WTB*E999",
+            "number": 1,
+            "connectors": [
+                {
+                    "standard": "IEC_62196_T2",
+                    "power_type": "AC_3_PHASE",
+                    "max_voltage_v": 230,
+                    "max_current_a": 32,
+                    "max_power_w": 22000,
+                }
+            ],
+        }
+    ],
+}
+
+
+async def test_a_station_that_knocked_is_taken_in_and_comes_at_once(
+    client: httpx.AsyncClient, database: Database, gateway: Gateway
+) -> None:
+    """R11: turned away before the upgrade, and on a list for onboarding."""
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="404"):
+            await connect(gateway, "NEW-1")
+
+    async def is_listed() -> bool:
+        return [(each["station_id"], each["times"]) for each in await unknown(client)] == [("NEW-1", 2)]
+
+    await eventually(is_listed)
+    first, again = await client.post("/stations", json=NEWCOMER), await client.post("/stations", json=NEWCOMER)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert await unknown(client) == []
+    await eventually(lambda: is_accepted(gateway, "NEW-1"))
+    station = await connect(gateway, "NEW-1")
+    changes = (await client.get("/changes", params={"subject": "NEW-1"})).json()["changes"]
+    assert [(change["what"], change["before"] is None) for change in changes] == [
+        ("station.registered", False),
+        ("station.registered", True),
+    ]
+    await station.close()
+
+
+async def unknown(client: httpx.AsyncClient) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await client.get("/stations/unknown")).json()["stations"]
+    return found
+
+
+async def is_accepted(gateway: Gateway, station_id: str) -> bool:
+    return gateway._door.is_accepted(station_id)
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Nobody is told when a gateway has read the registry or kept a frame."""
+    for _ in range(1_000):
+        if await holds():
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail("it never came true")
+
+
+async def test_a_station_at_an_unknown_site_is_not_taken_in(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/stations", json=NEWCOMER | {"site": "nowhere"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
+
+
+async def test_the_boot_policy_is_settable_and_on_record(
+    client: httpx.AsyncClient, gateway: Gateway, estate: Estate
+) -> None:
+    station = await connect(gateway, estate.station(0))
+    place = f"/stations/{estate.station(0)}/acceptance"
+    assert (await client.put(place, json={"acceptance": "blocked"})).status_code == 200
+    assert (await station.boot("maker", "model")).status == "Rejected"
+
+    async def is_shut_out() -> bool:
+        return not await is_accepted(gateway, estate.station(0))
+
+    await eventually(is_shut_out)
+    with pytest.raises(PeerRefused, match="SecurityError"):
+        await station.heartbeat()
+    (change,) = (await client.get("/changes", params={"subject": estate.station(0)})).json()["changes"]
+    assert (change["before"], change["after"]) == ("accepted", "blocked")
+    assert (await client.put("/stations/NOBODY/acceptance", json={"acceptance": "blocked"})).status_code == 404
+    assert (await client.put(place, json={"acceptance": "perhaps"})).status_code == 422
+    await station.close()
+
+
+async def test_a_password_is_given_and_never_shown_again(
+    client: httpx.AsyncClient, database: Database, gateway: Gateway, estate: Estate
+) -> None:
+    place = f"/stations/{estate.station(0)}/password"
+    made = (await client.put(place, json={})).json()["password"]
+    given = await client.put(place, json={"password_hex": "00ff" * 10, "at_once": True})
+    assert (given.status_code, "password" in given.json()) == (200, False)
+    assert (await client.put(place, json={"password": "short"})).status_code == 422
+    assert (await client.put("/stations/NOBODY/password", json={})).status_code == 404
+    changes = await client.get("/changes", params={"subject": estate.station(0)})
+    assert len(changes.json()["changes"]) == 2
+    assert made not in changes.text
+    async with database.snapshot() as connection:
+        kept = (await connection.execute(text("SELECT changes::text FROM registry.changes"))).scalars().all()
+    assert not any(made in row or "00ff" in row for row in kept)
+
+
+async def test_tokens_are_registered_and_found(client: httpx.AsyncClient, estate: Estate) -> None:
+    token = {"uid": "CAFE01", "contract": "KRWTBC00000001A", "customer": estate.customer(0)}
+    assert (await client.post("/tokens", json=token)).status_code == 201
+    assert (await client.post("/tokens", json=[token | {"valid": False}, token | {"uid": "CAFE02"}])).status_code == 201
+    found = (await client.get("/tokens/cafe01")).json()
+    assert (found["token"]["uid"], found["token"]["valid"]) == ("CAFE01", False)
+    assert found["customer"]["id"] == estate.customer(0)
+    assert (await client.get("/tokens/NOBODY")).status_code == 404
+    assert (await client.post("/tokens", json=token | {"customer": "nobody"})).status_code == 404
+    changes = (await client.get("/changes", params={"subject": "CAFE01"})).json()["changes"]
+    assert [(each["before"] or {}).get("valid") for each in changes] == [True, None]
+
+
+async def test_frames_that_were_not_accepted_are_shown_with_their_reason(
+    client: httpx.AsyncClient, gateway: Gateway, estate: Estate
+) -> None:
+    station = await connect(gateway, estate.station(0))
+    with pytest.raises(PeerRefused):
+        await station.connection.rpc.call("MeterValues", {"connectorId": "one"}, 10.0)
+    place = f"/stations/{estate.station(0)}/rejected-frames"
+
+    async def is_kept() -> bool:
+        return bool((await client.get(place)).json()["frames"])
+
+    await eventually(is_kept)
+    frames = (await client.get(place)).json()["frames"]
+    assert "MeterValues" in frames[0]["frame"]
+    assert frames[0]["version"] == "1.6"
+    assert (await client.get("/stations/NOBODY/rejected-frames")).status_code == 404
+    await station.close()
