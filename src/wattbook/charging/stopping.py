@@ -132,6 +132,8 @@ async def stop(
     settled = [ending for ending in endings.values() if ending.error is None]
     await store.end_sessions(connection, [ending.session for ending in settled])
     await store.insert_cdrs(connection, [ending.cdr(now) for ending in settled])
+    # An end that came before its begin was kept as an orphan; now it is none.
+    await store.delete_orphans(connection, [_orphan_id(ending.stop) for ending in settled])
     orphaned = [each for each in stops if (each.station_id, each.transaction_id) not in found]
     await store.insert_orphans(connection, [_orphan(each, now) for each in orphaned])
     await _announce(connection, settled, subscribers, policy)

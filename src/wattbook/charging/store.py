@@ -7,6 +7,7 @@ path of meter values has forms of its own: arrays as text, and COPY.
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
 
@@ -293,6 +294,13 @@ async def insert_orphans(connection: AsyncConnection, rows: Sequence[OrphanRow])
     await _insert(connection, "orphans", rows, "ON CONFLICT (id) DO NOTHING")
 
 
+async def delete_orphans(connection: AsyncConnection, ids: Sequence[str]) -> None:
+    if ids:
+        await connection.execute(
+            text("DELETE FROM charging.orphans WHERE id = ANY(CAST(:ids AS uuid[]))"), {"ids": list(ids)}
+        )
+
+
 async def orphans(connection: AsyncConnection, since: datetime, limit: int) -> list[OrphanRow]:
     found = await connection.execute(
         text("""
@@ -367,11 +375,11 @@ _UPDATE_RUNNING: Final = b"""
 
 
 async def copy_meter_values(
-    connection: AsyncConnection, batch: Sequence[Samples], sessions: Sequence[str | None]
+    connection: AsyncConnection, batch: Sequence[Samples], sessions: Sequence[str | None], now: datetime
 ) -> None:
     """One row a reading."""
     lines = "".join(
-        _copy_line(samples, session or "\\N", reading)
+        _copy_line(samples, session or "\\N", reading, now)
         for samples, session in zip(batch, sessions, strict=True)
         for reading in samples.readings
     )
@@ -380,21 +388,28 @@ async def copy_meter_values(
     async with (
         driver_of(connection).cursor() as cursor,
         cursor.copy("""
-            COPY charging.meter_values (session_id, sampled_at, station_id, connector_no, import_register_mwh,
-                                        export_register_mwh, power_w, soc_percent, other) FROM STDIN
+            COPY charging.meter_values (received_at, session_id, sampled_at, station_id, connector_no,
+                                        import_register_mwh, export_register_mwh, power_w, soc_percent, other)
+            FROM STDIN
         """) as copy,
     ):
         await copy.write(lines)
 
 
-def _copy_line(samples: Samples, session: str, reading: Reading) -> str:
+def _copy_line(samples: Samples, session: str, reading: Reading, now: datetime) -> str:
     other = "\\N" if reading.other is None else _escaped(_json_text(reading.other))
     soc = "\\N" if reading.soc_percent is None else reading.soc_percent
     return (
-        f"{session}\t{reading.sampled_at}\t{_escaped(samples.station_id)}\t{samples.connector_no}\t"
+        f"{_text(now)}\t{session}\t{reading.sampled_at}\t{_escaped(samples.station_id)}\t{samples.connector_no}\t"
         f"{_whole(reading.import_register_mwh)}\t{_whole(reading.export_register_mwh)}\t"
         f"{_whole(reading.power_w)}\t{soc}\t{other}\n"
     )
+
+
+@lru_cache(maxsize=16)
+def _text(moment: datetime) -> str:
+    """All readings of a batch share their time of receipt."""
+    return str(moment)
 
 
 def _whole(value: int | None) -> int | str:

@@ -4,7 +4,7 @@ import base64
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 import structlog
@@ -32,12 +32,14 @@ from wattbook.ocpp.messages import (
     StatusAnswer,
     StatusNotification,
     StopReason,
+    TransactionEvent,
     TransactionStarted,
     TransactionStartedAnswer,
     TransactionStopped,
     TransactionStoppedAnswer,
 )
 from wattbook.ocpp.rpc import RPC_LIMITS, RpcLimits
+from wattbook.ocpp.station_transactions import ANSWERS, Transactions
 from wattbook.ocpp.transport import SOCKET_LIMITS, Socket, SocketLimits, connect
 from wattbook.ocpp.versions import V16
 
@@ -51,10 +53,16 @@ log = structlog.get_logger(__name__)
 
 
 class Station:
-    """One connection of one station; `Station.connect` opens it."""
+    """One connection of one station; `Station.connect` opens it.
 
-    def __init__(self, socket: Socket, connection: Connection) -> None:
+    It speaks whichever version was negotiated: transactions are said the same way in all of them.
+    """
+
+    def __init__(self, socket: Socket, connection: Connection, transactions: Transactions, clock: Clock) -> None:
         self._socket = socket
+        self._transactions = transactions
+        self._clock = clock
+        self._tells_events = DIALECTS[connection.version.subprotocol].speaks(TransactionEvent)
         self.connection = connection
 
     @classmethod
@@ -71,10 +79,12 @@ class Station:
         new_id: Callable[[], str] = new_message_id,
         limits: SocketLimits = SOCKET_LIMITS,
         rpc_limits: RpcLimits = RPC_LIMITS,
+        transactions: Transactions | None = None,
         compress: bool = False,
     ) -> "Station":
         """Connect to `<url>/<station id>`, with HTTP Basic authentication when there is a password.
 
+        Pass the same `transactions` to each connection of a station that goes on with what it had begun.
         `tls` is for a wss URL: what the station trusts, and its own certificate if it has one. With `compress` the
         station offers to compress messages.
 
@@ -93,10 +103,16 @@ class Station:
         socket = await connect(
             address, subprotocols, attach, headers=headers, limits=limits, tls=tls, compress=compress
         )
-        return cls(socket, connections[0])
+        return cls(socket, connections[0], transactions or Transactions(station_id), clock)
 
     async def call(self, request: Request[AnswerT], timeout_s: float = CALL_TIMEOUT_S) -> AnswerT:
-        """Say anything; see `Connection.call` for what it raises. The methods below say the usual things."""
+        """Say anything; see `Connection.call` for what it raises. The methods below say the usual things.
+
+        Where transactions are told as events, what is said of one goes out as its event.
+        """
+        if self._tells_events and (event := self._transactions.event(request)) is not None:
+            answer = await self.connection.call(event, timeout_s)
+            return cast(AnswerT, ANSWERS[event.phase](event, answer))
         return await self.connection.call(request, timeout_s)
 
     async def boot(self, vendor: str, model: str, **details: str) -> BootAnswer:
@@ -107,7 +123,8 @@ class Station:
         return await self.call(Heartbeat())
 
     async def status(self, evse: int, status: ConnectorStatus, *, error: str = "NoError") -> StatusAnswer:
-        return await self.call(StatusNotification(evse, status, error))
+        occurred_at = self._clock() if self._tells_events else None  # only 2.x asks for it
+        return await self.call(StatusNotification(evse, status, error, occurred_at))
 
     async def authorize(self, token: IdToken) -> AuthorizeAnswer:
         return await self.call(Authorize(token))

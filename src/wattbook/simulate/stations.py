@@ -28,6 +28,8 @@ from wattbook.ocpp.messages import (
     StopReason,
 )
 from wattbook.ocpp.station import Station
+from wattbook.ocpp.station_transactions import Transactions
+from wattbook.ocpp.versions import V16
 from wattbook.simulate.commands import commands_of
 from wattbook.simulate.evses import Evse
 from wattbook.simulate.sessions import Outcome, Pace, Session, Wish
@@ -65,6 +67,8 @@ class SimulatedStation:
         pace: of sessions that do not say their own.
         heartbeat_s: real time between heartbeats.
         tally: of everything said; may be shared.
+
+    `subprotocols` are offered in this order; the session is played in whichever is chosen.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class SimulatedStation:
         *,
         pace: Pace | None = None,
         tally: Tally | None = None,
+        subprotocols: Sequence[str] = (V16.subprotocol,),
         timer: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.station_id = station_id
@@ -83,6 +88,8 @@ class SimulatedStation:
         self.tally = tally or Tally()
         self.heartbeat_s: int = HEARTBEAT_S
         self._evses = dict(enumerate(evses or [Evse()], start=1))
+        self._subprotocols = tuple(subprotocols)
+        self._transactions = Transactions(station_id)
         self._timer = timer
         self._connection: Station | None = None
         self._address: tuple[str, bytes | None] = ("", None)
@@ -103,7 +110,13 @@ class SimulatedStation:
             raise Conflict(f"{self.station_id} is connected already")
         self._address = (url, password)
         self._connection = await Station.connect(
-            url, self.station_id, commands_of(self), password=password, clock=self.clock
+            url,
+            self.station_id,
+            commands_of(self),
+            password=password,
+            subprotocols=self._subprotocols,
+            clock=self.clock,
+            transactions=self._transactions,
         )
         try:
             boot = await self.call(BootNotification(VENDOR, MODEL, serial_number=self.station_id[:25]))
