@@ -8,6 +8,7 @@ right: it may just have been given it. What a known station must prove, the guar
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -27,8 +28,10 @@ log = structlog.get_logger(__name__)
 class Door:
     """Answers for each station whether it is known and is who it says, and whether it was accepted."""
 
-    def __init__(self, database: Database, guard: Guard) -> None:
+    def __init__(self, database: Database, guard: Guard, turn_out: Callable[[str], None]) -> None:
+        """`turn_out` is told of stations that came in by a password or certificate that is not valid any more."""
         self._database = database
+        self._turn_out = turn_out
         self._guard = guard
         self._known: dict[str, Acceptance] = {}
         self._read_at = 0.0
@@ -51,8 +54,10 @@ class Door:
         await self._write_down()
         async with self._database.snapshot() as connection:
             self._known = await acceptances(connection)
-            await self._guard.refresh(connection)
+            outdated = await self._guard.refresh(connection)
         self._read_at = time.monotonic()
+        for station_id in outdated:
+            self._turn_out(station_id)
 
     async def _write_down(self) -> None:
         if self._guard.has_to_write:

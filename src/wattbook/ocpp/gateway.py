@@ -26,6 +26,7 @@ from wattbook.ocpp.management import ManagementEnd
 from wattbook.ocpp.message_handler import InboundMessage, LateAnswer
 from wattbook.ocpp.messages import Answer, BootNotification, End
 from wattbook.ocpp.onboarding import CHANGED, Knocks
+from wattbook.ocpp.rpc import POLICY_VIOLATION
 from wattbook.ocpp.security.guard import NO_PROFILE, Guard
 from wattbook.ocpp.security.tls import ListeningTls
 from wattbook.ocpp.transport import Admission, Rejection, UpgradeRequest
@@ -50,7 +51,7 @@ class Gateway:
         settle_s: float = SETTLE_S,
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
-        self._door = Door(database, Guard(clock, time.monotonic, default_profile=security_profile))
+        self._door = Door(database, Guard(clock, time.monotonic, default_profile=security_profile), self._turn_out)
         self._inbox = Inbox(
             database,
             clock,
@@ -141,6 +142,11 @@ class Gateway:
     def _late(self, answer: LateAnswer) -> None:
         log.warning("late-answer", station_id=answer.station_id, action=answer.action, unique_id=answer.unique_id)
         self._delivery.late(answer)
+
+    def _turn_out(self, station_id: str) -> None:
+        connection = self.connections.get(station_id)
+        if connection is not None:
+            connection.close(POLICY_VIOLATION, "what the station came in by is not valid any more")
 
     def _registry_changed(self, _: Sequence[str]) -> None:
         task = asyncio.create_task(self._refresh_quietly(), name="refresh-stations")

@@ -111,7 +111,9 @@ async def test_a_station_that_missed_two_rotations_is_not_locked_out(scene: Scen
 async def test_a_password_that_others_know_ends_at_once(scene: Scene) -> None:
     await scene.give_password(KEY)
     await scene.is_let_in(KEY)
+    inside = await scene.knock(KEY)
     await scene.give_password(OTHER_KEY, at_once=True)
+    await inside.wait_closed()
     with pytest.raises(Unavailable, match="401"):
         await scene.knock(KEY)
 
@@ -219,12 +221,13 @@ async def test_what_a_station_calls_itself_in_its_request_does_not_make_it_anoth
 async def test_a_revoked_certificate_does_not_open(scene: Scene) -> None:
     await scene.ask_profile(3)
     tls, chain = await scene.certified(scene.station_id)
-    await scene.is_let_in(tls=tls)
+    inside = await scene.knock(tls=tls)
     serial = serial_of(x509.load_pem_x509_certificate(chain.encode()).serial_number)
     async with scene.database.transaction() as connection:
         assert await revoke(connection, [serial], RevokedBecause.KEY_COMPROMISE, now=system_clock()) == 1
         assert await revoke(connection, [serial], now=system_clock()) == 0, "once is for good"
     await scene.gateway.refresh_stations()
+    await inside.wait_closed()
     with pytest.raises(Unavailable, match="403"):
         await scene.knock(tls=tls)
     renewed, _ = await scene.certified(scene.station_id)

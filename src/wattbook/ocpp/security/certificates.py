@@ -61,8 +61,8 @@ def names_of(certificate: x509.Certificate) -> frozenset[str]:
     return frozenset(names | set(beside.get_values_for_type(x509.DNSName)))
 
 
-def fault_of(der: bytes, station_id: str, revoked: frozenset[int], now: datetime) -> str | None:
-    """Why a certificate that the handshake proved does not open the door for a station; None if it does.
+def judge(der: bytes, station_id: str, revoked: frozenset[int], now: datetime) -> int | str:
+    """The serial number of a certificate that opens the door for a station; or why it does not.
 
     Whether it was signed by somebody we trust, the handshake has checked. Its dates are looked at again, because a
     resumed session skips the handshake.
@@ -78,7 +78,7 @@ def fault_of(der: bytes, station_id: str, revoked: frozenset[int], now: datetime
         return "the certificate is not valid now"
     if certificate.serial_number in revoked:
         return "the certificate is revoked"
-    return None
+    return certificate.serial_number
 
 
 def issuer_hashes(issuer: x509.Certificate, algorithm: str) -> tuple[bytes, bytes]:

@@ -17,7 +17,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.kernel.clock import Clock
 from wattbook.kernel.errors import InvalidInput, LimitExceeded, Refused, Unavailable, WattbookError
-from wattbook.ocpp import command_rows
 from wattbook.ocpp.command_records import CommandRequest
 from wattbook.ocpp.commands import submit
 from wattbook.ocpp.frames import JsonObject
@@ -58,8 +57,10 @@ OCSP_LENGTH_MAX: Final = {"2.0.1": 5_500, "2.1": 18_000}
 EXI_LENGTH_MAX: Final = {"2.0.1": 7_500, "2.1": 17_000}
 """Of the answers, in base64, as the schemas have it."""
 
-Prepared = OcspAnswer | ContractCertificateAnswer | ChainStatusAnswer | CertificateStatus
-FoundT = TypeVar("FoundT", OcspAnswer, ContractCertificateAnswer, ChainStatusAnswer, CertificateStatus)
+Prepared = OcspAnswer | ContractCertificateAnswer | ChainStatusAnswer | CertificateStatus | str
+"""A text is the version of OCPP in which a signing request came: its certificate is sent in the same."""
+
+FoundT = TypeVar("FoundT", OcspAnswer, ContractCertificateAnswer, ChainStatusAnswer, CertificateStatus, str)
 
 log = structlog.get_logger(__name__)
 
@@ -90,6 +91,8 @@ class CertificateDesk:
         message = inbound.message
         prepared: Prepared | None
         match message:
+            case SignCertificate():
+                prepared = inbound.version
             case OcspQuestion():
                 prepared = await self._ask_ocsp(message, inbound.version)
             case ContractCertificate():
@@ -168,7 +171,6 @@ class CertificateDesk:
     async def sign(
         self, connection: AsyncConnection, requests: Sequence[tuple[str, SignCertificate]], now: datetime
     ) -> Sequence[SignCertificateAnswer]:
-        versions = await command_rows.versions(connection, [station_id for station_id, _ in requests])
         answers, commands = [], []
         for station_id, request in requests:
             try:
@@ -179,7 +181,7 @@ class CertificateDesk:
                 answers.append(SignCertificateAnswer(accepted=False))
                 continue
             answers.append(SignCertificateAnswer(accepted=True))
-            payload = _signed(chain, request, versions.get(station_id))
+            payload = _signed(chain, request, self._found(station_id, request, str))
             commands.append(
                 CommandRequest(station_id, "CertificateSigned", payload, now + DELIVERED_WITHIN, repeatable=True)
             )

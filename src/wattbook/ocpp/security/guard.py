@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.kernel.clock import Clock
 from wattbook.ocpp.security import passwords, store
-from wattbook.ocpp.security.certificates import fault_of
+from wattbook.ocpp.security.certificates import judge
 from wattbook.ocpp.security.store import SecurityEvent, StationSecurity
 from wattbook.ocpp.transport import Rejection, UpgradeRequest
 
@@ -89,6 +89,7 @@ class Guard:
         self._default_profile = default_profile
         self._stations: dict[str, _Known] = {}
         self._revoked: frozenset[int] = frozenset()
+        self._shown: dict[str, int] = {}  # serial number of the certificate by which a station came in last
         self._read_at: datetime | None = None
         self._digest_key = secrets.token_bytes(32)
         self._hashings = Allowance(HASHINGS_MAX, HASHINGS_PER_S, HASHINGS_MAX, monotonic_s())
@@ -97,16 +98,24 @@ class Guard:
 
     # Between requests
 
-    async def refresh(self, connection: AsyncConnection) -> None:
-        """Read what changed since the last time."""
+    async def refresh(self, connection: AsyncConnection) -> list[str]:
+        """Read what changed since the last time; the stations that came in by what is not valid any more."""
         self._read_at, rows = await store.changed(connection, self._read_at)
+        outdated = []
         for row in rows:
             known = self._stations.get(row.station_id)
             if known is None:
                 self._stations[row.station_id] = _Known(row)
             elif known.security != row:
-                self._stations[row.station_id] = _Known(row, known.right, guesses=known.guesses)
-        self._revoked = await store.revoked(connection, self._clock())
+                right = known.right if known.right is not None and known.right[1] in row.password_hashes else None
+                if known.right is not None and right is None:
+                    outdated.append(row.station_id)
+                self._stations[row.station_id] = _Known(row, right, guesses=known.guesses)
+        before, self._revoked = self._revoked, await store.revoked(connection, self._clock())
+        news = self._revoked - before
+        if news:
+            outdated += [station_id for station_id, serial in self._shown.items() if serial in news]
+        return outdated
 
     async def write_down(self, connection: AsyncConnection) -> None:
         """Keep the events, and end the passwords that were replaced."""
@@ -132,11 +141,18 @@ class Guard:
             return self._refuse(request, 403, EventKind.TLS_REQUIRED, f"security profile {profile} needs TLS")
         certificate = None if request.tls is None else request.tls.certificate
         if certificate is not None:
-            fault = fault_of(certificate, request.identity, self._revoked, self._clock())
-            return None if fault is None else self._refuse(request, 403, EventKind.CERTIFICATE_REFUSED, fault)
+            return self._judge_certificate(request, certificate)
         if profile == MUTUAL_TLS:
             return self._refuse(request, 403, EventKind.CERTIFICATE_MISSING, "security profile 3 needs a certificate")
+        self._shown.pop(request.identity, None)
         return None if profile == NO_PROFILE else self._judge_password(request, known)
+
+    def _judge_certificate(self, request: UpgradeRequest, certificate: bytes) -> Rejection | None:
+        verdict = judge(certificate, request.identity, self._revoked, self._clock())
+        if isinstance(verdict, str):
+            return self._refuse(request, 403, EventKind.CERTIFICATE_REFUSED, verdict)
+        self._shown[request.identity] = verdict
+        return None
 
     def _required(self, security: StationSecurity) -> int:
         if security.profile is not None:
