@@ -1,6 +1,9 @@
 """The suite finds what a careless management system does wrong, and tells it to people and to programs."""
 
+import asyncio
 import json
+import shlex
+import sys
 import uuid
 from collections.abc import Iterator
 
@@ -13,6 +16,7 @@ from wattbook.conformance.bench import Bench, Target
 from wattbook.conformance.checks import CHECKS
 from wattbook.conformance.outcome import Outcome
 from wattbook.conformance.suite import plan
+from wattbook.conformance.trigger import CommandTrigger
 from wattbook.conformance.versions import VERSIONS
 from wattbook.kernel.clock import system_clock
 
@@ -130,3 +134,19 @@ def test_a_mistake_is_told_in_one_line(url: str, options: list[str], said: str) 
     result = ask(url, *options)
     assert result.exit_code == 2
     assert said in result.stderr
+
+
+async def test_the_command_gets_station_action_and_payload() -> None:
+    heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.set_result(await reader.read())
+        writer.close()
+
+    async with await asyncio.start_server(hear, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        program = f"import socket, sys; socket.create_connection(('127.0.0.1', {port})).sendall(sys.argv[1].encode())"
+        command = shlex.join([sys.executable, "-c", program, '{station} {"do": "{action}", "with": {payload}}'])
+        async with CommandTrigger(command) as trigger, asyncio.timeout(30):
+            await trigger("CP 1", "Reset", {"type": "Soft; rm -rf"})
+            assert await heard == b'CP 1 {"do": "Reset", "with": {"type":"Soft; rm -rf"}}'
