@@ -23,8 +23,9 @@ from websockets.typing import Subprotocol
 
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import system_clock
-from wattbook.kernel.errors import Conflict, InvalidInput, LimitExceeded, NotFound
+from wattbook.kernel.errors import Conflict, InvalidInput, LimitExceeded, NotFound, Unavailable
 from wattbook.ocpp.command_records import Command, CommandRequest, CommandState
+from wattbook.ocpp.command_rows import versions
 from wattbook.ocpp.commands import WAITING_MAX, cancel, commands_of_station, find_commands, submit
 from wattbook.ocpp.errors import ErrorCode, RpcError
 from wattbook.ocpp.gateway import Gateway
@@ -36,6 +37,7 @@ from wattbook.ocpp.messages import (
     Reset,
     ResetKind,
 )
+from wattbook.ocpp.orders import answer_of, order
 from wattbook.ocpp.outcomes import Outcomes
 from wattbook.ocpp.station import Commands, Station
 from wattbook.registry.stations import Acceptance, set_acceptance
@@ -488,3 +490,44 @@ async def test_the_list_of_a_station_goes_back_page_by_page(database: Database, 
         ):
             seen += [command.id for command in page]
     assert seen == [command.id for command in reversed(commands)]
+
+
+async def test_an_order_in_neutral_words_is_written_in_each_stations_version(
+    database: Database, gateway: Gateway, estate: Estate, outcomes: Outcomes
+) -> None:
+    old = await connect(gateway, estate.station(0), Obedient())
+    new = await Station.connect(url(gateway), estate.station(1), Obedient().commands, subprotocols=["ocpp2.0.1"])
+    await new.boot("maker", "model")
+    await gateway_has_entered(database, estate.station(1))
+    now = system_clock()
+    async with database.transaction() as connection:
+        told = await order(
+            connection,
+            [estate.station(0), estate.station(1), estate.station(2)],
+            Reset(ResetKind.SOFT),
+            requested_by="test",
+            now=now,
+            expires_at=now + timedelta(minutes=1),
+        )
+    sixteen, twenty, never = told
+    assert isinstance(sixteen, Command)
+    assert isinstance(twenty, Command)
+    assert isinstance(never, Unavailable)
+    assert (bytes(sixteen.payload), bytes(twenty.payload)) == (b'{"type":"Soft"}', b'{"type":"OnIdle"}')
+    for command in (sixteen, twenty):
+        done = await outcomes.wait(command.id, WAIT_S)
+        assert answer_of(done) == CommandAnswer(CommandStatus.ACCEPTED)
+    with pytest.raises(Conflict):
+        answer_of(sixteen)
+    for station in (old, new):
+        await station.close()
+
+
+async def gateway_has_entered(database: Database, station_id: str) -> None:
+    """Nobody is told when a connection is in the database."""
+    for _ in range(1_000):
+        async with database.snapshot() as connection:
+            if station_id in await versions(connection, [station_id]):
+                return
+        await asyncio.sleep(0.02)
+    pytest.fail("it was never entered")

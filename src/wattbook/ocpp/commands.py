@@ -34,7 +34,6 @@ from wattbook.ocpp.dialects import DIALECTS
 from wattbook.ocpp.errors import RpcError
 from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import End
-from wattbook.ocpp.schemas import Part
 from wattbook.ocpp.versions import VERSIONS, Version
 from wattbook.registry.stations import find_stations
 
@@ -145,11 +144,11 @@ def check_command(version: Version, action: str, payload: JsonObject) -> None:
     """
     if action not in schemas.actions(version):
         raise InvalidInput(f"OCPP {version.name} has no action {action[:64]!r}")
-    known = DIALECTS[version.subprotocol].by_action.get(action) if version.subprotocol in DIALECTS else None
-    if known is not None and End.MANAGEMENT not in known.exchange.senders:
-        raise InvalidInput(f"{action} is what a station sends")
+    translation = DIALECTS[version.subprotocol].by_action[action]
+    if End.MANAGEMENT not in translation.exchange.senders or not schemas.is_answered(version, action):
+        raise InvalidInput(f"{action} is nothing that a station is called with")
     try:
-        schemas.check(schemas.validator(version, action, Part.REQUEST), payload)
+        schemas.check(translation.request_schema, payload)
     except RpcError as error:
         raise InvalidInput(f"{action} of OCPP {version.name}: {error.message}", version=version.name) from None
 

@@ -44,6 +44,7 @@ SETTLE_S: Final = 10.0
 
 LOOK_EVERY_S: Final = 5.0
 RETRY_AFTER_S: Final = 1.0
+DRAIN_WITHIN_S: Final = 2.0
 FORGOTTEN_AFTER: Final = timedelta(minutes=1)
 
 log = structlog.get_logger(__name__)
@@ -121,6 +122,12 @@ class Delivery:
         self._steps.start()
         await self._look_around()
         self._looker = asyncio.create_task(self._keep_looking(), name="delivery")
+
+    async def drain(self, within_s: float = DRAIN_WITHIN_S) -> None:
+        """Send nothing more, and give what was sent a moment to be answered; before the connections are closed."""
+        self._closing = True
+        if self._workers:
+            await asyncio.wait(self._workers, timeout=within_s)
 
     async def close(self) -> None:
         """Record what became of everything that was sent; the connections have ended."""
@@ -364,6 +371,7 @@ def _answered(connection: Connection, command: Claimed, answer: str) -> Outcome:
     try:
         schemas.check(schemas.validator(connection.version, command.action, Part.ANSWER), decode_payload(answer))
     except RpcError as fault:
+        connection.rpc.refuse_answer(str(command.id), command.action, fault)
         return Outcome(command.id, CommandState.ANSWERED, answer, "invalid-answer", fault.message)
     return Outcome(command.id, CommandState.ANSWERED, answer)
 
