@@ -75,16 +75,18 @@ class Central:
                 return m.AuthorizeAnswer(self._verdict(token))
             case m.TransactionStarted(token=token):
                 number = len(self.said(m.TransactionStarted))
-                verdict = m.TokenInfo(self.start_verdict) if self.start_verdict else self._verdict(token)
-                return m.TransactionStartedAnswer(str(number), verdict)
+                return m.TransactionStartedAnswer(str(number), self._verdict(token, self.start_verdict))
             case m.MeterValues():
                 return m.MeterValuesAnswer()
             case m.TransactionStopped():
                 return m.TransactionStoppedAnswer()
+            case m.TransactionEvent(token=token):
+                info = None if token is None else self._verdict(token, self.start_verdict)
+                return m.TransactionEventAnswer(token_info=info)
         raise RpcError(ErrorCode.NOT_SUPPORTED, "not here")
 
-    def _verdict(self, token: m.IdToken) -> m.TokenInfo:
-        return m.TokenInfo(VERDICTS.get(token.value, m.Authorization.INVALID))
+    def _verdict(self, token: m.IdToken, instead: m.Authorization | None = None) -> m.TokenInfo:
+        return m.TokenInfo(instead or VERDICTS.get(token.value, m.Authorization.INVALID))
 
 
 @pytest.fixture

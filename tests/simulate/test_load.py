@@ -59,6 +59,36 @@ async def test_with_a_token_the_samples_belong_to_transactions_that_are_stopped(
     assert sum(meter_mwh - start for meter_mwh in stops.values()) == 100 * 1000
 
 
+@pytest.mark.parametrize("version", ["2.0.1", "2.1"])
+async def test_events_of_a_transaction_are_counted_without_a_gap_and_end(central: Central, version: str) -> None:
+    log = await run_load(plan(central, token=GOOD, version=version, message="TransactionEvent"))
+    assert (log.acknowledged, log.refused) == (100, 0)
+    for station in log.stations:
+        events = [event for event in central.said(m.TransactionEvent) if event.transaction_id == station.transaction_id]
+        assert [event.seq_no for event in events] == list(range(station.sent + 2))
+        assert [event.phase for event in (events[0], *events[-1:])] == [m.Phase.STARTED, m.Phase.ENDED]
+        update = events[1].samples[0]
+        assert None not in (update.import_mwh, update.import_w, update.soc_percent)
+        assert [reading.measurand for reading in update.readings] == ["Current.Import"]
+        taken = {
+            (station.station_id, each.taken_at, each.import_mwh) for event in events[1:-1] for each in event.samples
+        }
+        assert taken == {each for each in log.acknowledged_samples() if each[0] == station.station_id}
+
+
+@pytest.mark.parametrize("version", ["2.0.1", "2.1"])
+async def test_meter_values_belong_to_no_transaction_in_later_versions(central: Central, version: str) -> None:
+    log = await run_load(plan(central, version=version))
+    assert set(log.acknowledged_samples()) == heard(central)
+
+
+def test_a_version_without_the_message_is_refused(central: Central) -> None:
+    with pytest.raises(InvalidInput, match=r"not TransactionEvent in 1\.6"):
+        plan(central, message="TransactionEvent", token=GOOD)
+    with pytest.raises(InvalidInput, match="token"):
+        plan(central, message="TransactionEvent", version="2.1")
+
+
 async def test_a_refused_sample_is_not_counted_as_acknowledged(central: Central) -> None:
     def refuse_some(inbound: InboundMessage) -> None:
         if isinstance(inbound.message, m.MeterValues) and inbound.unique_id == "3":

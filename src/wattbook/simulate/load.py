@@ -1,4 +1,4 @@
-"""Load: many stations that send meter values as fast as they are answered, each with one CALL outstanding.
+"""Load: many stations that send one message after the other as fast as they are answered, one CALL outstanding each.
 
 This end does as little as it can, so that a measurement is about the other end: the frames are built beforehand and
 shared by all stations, an answer is compared with the bytes it should begin with, and only another one is parsed.
@@ -18,9 +18,9 @@ import sys
 import time
 from array import array
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 import msgspec
@@ -32,16 +32,25 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport
 from wattbook.kernel.clock import format_rfc3339, parse_rfc3339, system_clock, utc
 from wattbook.kernel.errors import InvalidInput, Refused, Unavailable, WattbookError
 from wattbook.kernel.telemetry import tune_garbage_collection
-from wattbook.kernel.units import MWH_PER_WH
-from wattbook.ocpp.frames import CALL, CALL_ERROR, CALL_RESULT
+from wattbook.ocpp.dialects import DIALECTS
+from wattbook.ocpp.frames import CALL, CALL_ERROR, CALL_RESULT, encode_call
+from wattbook.ocpp.messages import Answer, BootNotification, Request
 from wattbook.ocpp.transport import SUBPROTOCOL_HEADER
-from wattbook.ocpp.versions import V16
+from wattbook.ocpp.versions import V16, VERSIONS
 from wattbook.simulate.latencies import percentile
+from wattbook.simulate.load_messages import (
+    MESSAGES,
+    METER_VALUES,
+    METERS_BEGAN,
+    SAMPLE_STEP,
+    TRANSACTION_EVENT,
+    LoadWords,
+    TransactionId,
+    register_mwh,
+    words_of,
+)
 
 TEXT = WSMsgType.TEXT
-SAMPLE_STEP = timedelta(seconds=1)
-METERS_BEGAN = datetime(2020, 1, 1, tzinfo=UTC)
-"""All meters have counted 1 Wh a second since then, so a later load never turns a register back."""
 
 FRAMES_AT_ONCE = 1024
 HANDSHAKES_AT_ONCE = 64
@@ -49,6 +58,8 @@ PATIENCE_S = 30.0
 """For a handshake, for an answer before and after the load, and for the last answers of it."""
 
 PROGRESS_EVERY_S = 0.1
+
+AnswerT = TypeVar("AnswerT", bound=Answer)
 
 
 class LoadPlan(Struct, frozen=True, kw_only=True):
@@ -62,6 +73,8 @@ class LoadPlan(Struct, frozen=True, kw_only=True):
         token: with one, each station charges: the samples belong to a transaction, stopped at the end.
         first_sampled_at: in whole seconds; the time of every station's sample number 0.
         password: of every station (HTTP Basic).
+        version: of OCPP.
+        message: what is sent: `MeterValues`, or since 2.0.1 `TransactionEvent`, which needs a token.
     """
 
     url: str
@@ -72,12 +85,16 @@ class LoadPlan(Struct, frozen=True, kw_only=True):
     prefix: str = "LOAD-"
     token: str | None = None
     password: str | None = None
+    version: str = V16.name
+    message: str = METER_VALUES
 
     def __post_init__(self) -> None:
         if self.stations < 1 or (self.messages is None and self.seconds is None):
             raise InvalidInput("a load needs stations, and a count of messages or a deadline")
         if utc(self.first_sampled_at).microsecond or self.first_sampled_at < METERS_BEGAN:
             raise InvalidInput(f"samples begin at a whole second after {format_rfc3339(METERS_BEGAN)}")
+        if words_of(self.version, self.message).action == TRANSACTION_EVENT and self.token is None:
+            raise InvalidInput("events are of a transaction, and a transaction begins with a token")
 
     @property
     def station_ids(self) -> list[str]:
@@ -95,7 +112,7 @@ class StationLog(Struct, frozen=True):
     """
 
     station_id: str
-    transaction_id: int | None
+    transaction_id: TransactionId | None
     sent: int
     refused: list[int]
     unanswered: int | None
@@ -148,11 +165,6 @@ class LoadLog(Struct, frozen=True):
                 yield station.station_id, taken_at, register_mwh(taken_at)
 
 
-def register_mwh(at: datetime) -> int:
-    """What every meter shows at this moment."""
-    return (at - METERS_BEGAN) // SAMPLE_STEP * MWH_PER_WH
-
-
 def read_log(path: Path) -> LoadLog:
     return msgspec.json.decode(path.read_bytes(), type=LoadLog)
 
@@ -165,44 +177,26 @@ def write_log(log: LoadLog, path: Path) -> None:
 
 
 class Frames:
-    """CALLs of `MeterValues` with four sampled values, all but their end, and how their answers begin; by number."""
+    """The CALLs of the load, all but their end, and how their answers begin; by number."""
 
-    def __init__(self, first_sampled_at: datetime) -> None:
+    def __init__(self, words: LoadWords, first_sampled_at: datetime) -> None:
+        self._words = words
         self._first_sampled_at = first_sampled_at
         self.calls: list[bytes] = []
         self.answers: list[bytes] = []
 
     def extend(self) -> None:
         for number in range(len(self.calls), len(self.calls) + FRAMES_AT_ONCE):
-            self.calls.append(self._call(number))
+            self.calls.append(self._words.call(number, self._first_sampled_at + number * SAMPLE_STEP))
             self.answers.append(b'[%d,"%d"' % (CALL_RESULT, number))
-
-    def _call(self, number: int) -> bytes:
-        taken_at = self._first_sampled_at + number * SAMPLE_STEP
-        values = [
-            {"value": str(register_mwh(taken_at) // MWH_PER_WH), "measurand": "Energy.Active.Import.Register",
-             "unit": "Wh", "context": "Sample.Periodic", "location": "Outlet"},
-            {"value": "3600", "measurand": "Power.Active.Import", "unit": "W",
-             "context": "Sample.Periodic", "location": "Outlet"},
-            {"value": "15.7", "measurand": "Current.Import", "unit": "A", "phase": "L1",
-             "context": "Sample.Periodic", "location": "Outlet"},
-            {"value": str(20 + number // 600 % 60), "measurand": "SoC", "unit": "Percent",
-             "context": "Sample.Periodic", "location": "EV"},
-        ]  # fmt: skip
-        payload = {
-            "connectorId": 1,
-            "meterValue": [{"timestamp": format_rfc3339(taken_at), "sampledValue": values}],
-        }
-        frame = msgspec.json.encode((CALL, str(number), "MeterValues", payload))
-        assert frame.endswith(b"}]"), "the end that each station adds"
-        return frame[:-2]
 
 
 class Run:
     """What all stations share while they send."""
 
     def __init__(self, plan: LoadPlan) -> None:
-        self.frames = Frames(plan.first_sampled_at)
+        self.words = words_of(plan.version, plan.message)
+        self.frames = Frames(self.words, plan.first_sampled_at)
         self.frames.extend()
         self.remaining = sys.maxsize if plan.messages is None else plan.messages
         self.latencies_ns = array("q")
@@ -226,6 +220,7 @@ class LoadStation(WSListener):
         super().__init__()
         self.station_id = station_id
         self._run = run
+        self._words = run.words
         self._calls = run.frames.calls
         self._answers = run.frames.answers
         self._latencies_ns = run.latencies_ns
@@ -238,26 +233,28 @@ class LoadStation(WSListener):
         self._outstanding = False
         self._refused: list[int] = []
         self._asked: tuple[str, asyncio.Future[Any]] | None = None
-        self.transaction_id: int | None = None
+        self.transaction_id: TransactionId | None = None
         self.lost: str | None = None
 
     # Before and after the load
 
-    async def ask(self, action: str, payload: dict[str, Any]) -> Any:
-        """The payload of the answer.
-
+    async def ask(self, request: Request[AnswerT]) -> AnswerT:
+        """
         Raises:
             Unavailable: no answer in time, or an error, or no connection.
         """
         if self._transport is None or self.lost is not None:
             raise Unavailable(f"{self.station_id}: {self.lost or 'not connected'}")
+        exchange = DIALECTS[self._words.version.subprotocol].of(request).exchange
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._asked = (action, answer)
-        self._transport.send(TEXT, msgspec.json.encode((CALL, action, action, payload)))
+        self._asked = (exchange.action, answer)
+        # No number: the frames of the load have those.
+        frame = encode_call(exchange.action, exchange.action, exchange.write_request(request))
+        self._transport.send(TEXT, frame)
         try:
-            return await asyncio.wait_for(answer, PATIENCE_S)
+            return cast(AnswerT, exchange.read_answer(await asyncio.wait_for(answer, PATIENCE_S)))
         except TimeoutError:
-            raise Unavailable(f"{self.station_id}: no answer to {action}") from None
+            raise Unavailable(f"{self.station_id}: no answer to {exchange.action}") from None
 
     async def open(self, token: str | None, started_at: datetime) -> None:
         """
@@ -271,30 +268,27 @@ class LoadStation(WSListener):
             raise
 
     async def _introduce(self, token: str | None, started_at: datetime) -> None:
-        boot = await self.ask("BootNotification", {"chargePointVendor": "wattbook", "chargePointModel": "load"})
-        _accept(self.station_id, "its registration", boot.get("status"))
+        boot = await self.ask(BootNotification("wattbook", "load"))
+        _accept(self.station_id, "its registration", boot.status.value)
         if token is not None:
-            start = {"connectorId": 1, "idTag": token, **self._meter("meterStart", started_at)}
-            started = await self.ask("StartTransaction", start)
-            _accept(self.station_id, f"token {token}", started.get("idTagInfo", {}).get("status"))
-            self.transaction_id = int(started["transactionId"])
-            self._tail = b',"transactionId":%d}]' % self.transaction_id
+            words = self._words
+            begin = words.begin(self.station_id, token, started_at)
+            begun = words.begun(begin, await self.ask(begin))
+            _accept(self.station_id, f"token {token}", begun.status)
+            self.transaction_id = begun.transaction_id
+            self._tail = words.tail(begun.transaction_id)
 
     async def close(self, first_sampled_at: datetime) -> None:
         """Stop the transaction, if there is one, and say goodbye."""
         if self.transaction_id is not None and self.lost is None and not self._outstanding:
             stopped_at = first_sampled_at + self._sent * SAMPLE_STEP
-            stop = {"transactionId": self.transaction_id, **self._meter("meterStop", stopped_at)}
-            await self.ask("StopTransaction", stop)
+            await self.ask(self._words.end(self.transaction_id, stopped_at, self._sent))
         self._hang_up()
 
     def _hang_up(self) -> None:
         if self._transport is not None:
             self._transport.send_close(picows.WSCloseCode.OK)
             self._transport.disconnect()
-
-    def _meter(self, name: str, at: datetime) -> dict[str, Any]:
-        return {name: register_mwh(at) // MWH_PER_WH, "timestamp": format_rfc3339(at)}
 
     # The load
 
@@ -429,7 +423,7 @@ async def _open_all(plan: LoadPlan, run: Run) -> list[LoadStation]:
 
 
 async def _connect(plan: LoadPlan, station_id: str, run: Run) -> LoadStation:
-    headers = {SUBPROTOCOL_HEADER: V16.subprotocol}
+    headers = {SUBPROTOCOL_HEADER: run.words.version.subprotocol}
     if plan.password is not None:
         headers["Authorization"] = "Basic " + base64.b64encode(f"{station_id}:{plan.password}".encode()).decode()
     url = f"{plan.url.rstrip('/')}/{quote(station_id, safe='')}"
@@ -495,6 +489,8 @@ def main() -> int:
     parser.add_argument("--token", help="charge with this token: samples in a transaction")
     parser.add_argument("--password", help="of every station")
     parser.add_argument("--from", dest="first", help="time of the first sample; default: a day ago")
+    parser.add_argument("--version", default=V16.name, choices=[version.name for version in VERSIONS])
+    parser.add_argument("--message", default=METER_VALUES, choices=MESSAGES, help="TransactionEvent: since 2.0.1")
     parser.add_argument("--progress", action="store_true", help="print a running count")
     options = parser.parse_args()
     tune_garbage_collection()
@@ -509,6 +505,8 @@ def main() -> int:
             prefix=options.prefix,
             token=options.token,
             password=options.password,
+            version=options.version,
+            message=options.message,
         )
         log = uvloop.run(run_load(plan, progress=options.progress))
     except WattbookError as error:
