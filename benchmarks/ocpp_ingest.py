@@ -1,9 +1,10 @@
-"""How many OCPP 1.6 MeterValues a second does wattbook take in durably, from 500 stations, 4 samples a message?
+"""How many OCPP messages a second does wattbook take in durably, from 500 stations, 4 samples a message?
 
 `wattbook serve` runs as it does for an operator, with PostgreSQL on the same machine and every answer sent after its
 commit. The peer is a central system on the `ocpp` package that keeps the values in memory and commits nothing. Both get
 the same load from the same process: each station is in a transaction and sends the next message when the one before is
-answered. Afterwards our database is asked for every acknowledged message.
+answered. Afterwards our database is asked for every acknowledged message. The third row is our own gateway with nothing
+behind it: against it one sees what durability costs.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +35,20 @@ Figures = dict[str, Any]
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="./run bench ocpp-ingest", description=__doc__)
+    parser.add_argument("--version", default="1.6", choices=["1.6", "2.0.1", "2.1"])
+    parser.add_argument("--message", default=None, choices=["MeterValues", "TransactionEvent"])
     parser.add_argument("--stations", type=int, default=500)
     parser.add_argument("--messages", type=int, default=200_000)
     parser.add_argument("--peer-messages", type=int, default=10_000)
     chosen = parser.parse_args()
+    message = chosen.message or ("MeterValues" if chosen.version == "1.6" else "TransactionEvent")
+    kind = ("--version", chosen.version, "--message", message)
     with tempfile.TemporaryDirectory() as folder:
-        ours = asyncio.run(measure_ours(Path(folder), chosen.stations, chosen.messages))
-        peer = measure_peer(Path(folder), chosen.stations, chosen.peer_messages)
+        plan = Plan(Path(folder), chosen.stations, kind)
+        ours = asyncio.run(measure_ours(plan, chosen.messages))
+        bare = measure_process(plan, chosen.messages, "benchmarks._gateway_without_database", path="/ocpp")
+        peer = measure_process(plan, chosen.peer_messages, "benchmarks._peer_ocpp", chosen.version)
+    measured = {"wattbook, durable": ours, "peer, in memory": peer, "wattbook without a database": bare}
     rows = [
         [
             name,
@@ -48,48 +57,69 @@ def main() -> None:
             f"{figures['p99_ms']:.1f} ms",
             f"{figures['messages_per_s'] / peer['messages_per_s']:.1f} ×",
         ]
-        for name, figures in (("wattbook, durable", ours), ("peer, in memory", peer))
+        for name, figures in measured.items()
     ]
     report(
         "ocpp-ingest",
         ratio=ours["messages_per_s"] / peer["messages_per_s"],
         against=AGAINST,
-        figures={"stations": chosen.stations, "wattbook": ours, "peer": peer},
-        columns=["central system", "MeterValues/s", "p50", "p99", "ratio"],
+        figures={
+            "version": chosen.version,
+            "message": message,
+            "stations": chosen.stations,
+            "durable_to_bare": round(ours["messages_per_s"] / bare["messages_per_s"], 2),
+            **measured,
+        },
+        columns=["central system", f"{message}/s", "p50", "p99", "ratio"],
         rows=rows,
     )
 
 
-async def measure_ours(folder: Path, stations: int, messages: int) -> Figures:
+@dataclass(frozen=True)
+class Plan:
+    """Where files go, how many stations speak, and what they say."""
+
+    folder: Path
+    stations: int
+    kind: tuple[str, ...]
+
+
+async def measure_ours(plan: Plan, messages: int) -> Figures:
     settings = Settings(
-        data=folder / "data", ocpp_host=HOST, ocpp_port=free_port(), web_host=HOST, web_port=free_port(), name="bench"
+        data=plan.folder / "data",
+        ocpp_host=HOST,
+        ocpp_port=free_port(),
+        web_host=HOST,
+        web_port=free_port(),
+        name="bench",
     )
-    estate = await _furnished(settings, stations)
+    estate = await _furnished(settings, plan.stations)
     log = settings.data / "serve.log"
     async with serving_process(settings, log) as process:
         await require_up(settings, process, log)
         url = f"ws://{HOST}:{settings.ocpp_port}/ocpp"
-        figures = await asyncio.to_thread(load, folder, url, stations, messages, estate.token(0))
+        figures = await asyncio.to_thread(load, plan, url, messages, estate.token(0))
         await _require_durable(settings, figures["acknowledged"])
     return figures
 
 
-def measure_peer(folder: Path, stations: int, messages: int) -> Figures:
-    command = [sys.executable, "-m", "benchmarks._peer_ocpp"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as peer:
-        assert peer.stdout is not None
-        port = int(peer.stdout.readline())
+def measure_process(plan: Plan, messages: int, module: str, *arguments: str, path: str = "") -> Figures:
+    """A central system in a process of its own that prints its port."""
+    command = [sys.executable, "-m", module, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
         try:
-            return load(folder, f"ws://{HOST}:{port}", stations, messages, "TOKEN")
+            return load(plan, f"ws://{HOST}:{port}{path}", messages, "TOKEN")
         finally:
-            peer.terminate()
+            process.terminate()
 
 
-def load(folder: Path, url: str, stations: int, messages: int, token: str) -> Figures:
+def load(plan: Plan, url: str, messages: int, token: str) -> Figures:
     """Run the load in a process of its own; its summary."""
-    out = folder / "load.json"
-    options = {"--url": url, "--stations": stations, "--messages": messages, "--token": token, "--out": out}
-    arguments = [str(part) for option in options.items() for part in option]
+    out = plan.folder / "load.json"
+    options = {"--url": url, "--stations": plan.stations, "--messages": messages, "--token": token, "--out": out}
+    arguments = [*plan.kind, *(str(part) for option in options.items() for part in option)]
     done = subprocess.run(
         [sys.executable, "-m", "wattbook.simulate.load", *arguments], check=False, capture_output=True, text=True
     )

@@ -1,6 +1,7 @@
 """A `wattbook serve` as a process of its own, for whoever needs a real one: the demonstration, tests, benchmarks."""
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -63,4 +64,5 @@ def _tail(log: Path) -> str:
 def environment(settings: Settings) -> dict[str, str]:
     """The variables that make a process see these settings."""
     said = settings.model_dump(mode="json", exclude_none=True)
-    return os.environ | {f"WATTBOOK_{name.upper()}": str(value) for name, value in said.items()}
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in said.items()}
+    return os.environ | {f"WATTBOOK_{name.upper()}": text for name, text in texts.items()}
