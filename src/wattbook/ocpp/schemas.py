@@ -4,7 +4,8 @@ The schemas are those inside the `ocpp` package, compiled once on first use. A f
 failed; `CODE_OF_KEYWORD` is the one place that turns a constraint into an error code.
 
 Times are left to the dialects, which read each of them anyway: a time without offset is UTC for OCPP 1.6 (3.15), while
-the schemas' `date-time` would refuse it.
+the schemas' `date-time` would refuse it. Where nobody reads them, because a message is carried verbatim, `times` has
+them checked by the house's own reader.
 """
 
 import json
@@ -14,6 +15,8 @@ from importlib import resources
 
 from jsonschema_rs import Validator, validator_for
 
+from wattbook.kernel.clock import parse_rfc3339
+from wattbook.kernel.errors import InvalidInput
 from wattbook.ocpp.errors import ErrorCode, RpcError
 from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.versions import Version
@@ -31,6 +34,18 @@ CODE_OF_KEYWORD = {
     "multipleOf": ErrorCode.PROPERTY_CONSTRAINT_VIOLATION,
     "additionalProperties": ErrorCode.PROPERTY_CONSTRAINT_VIOLATION,
 }
+
+
+def _is_time(text: str) -> bool:
+    try:
+        parse_rfc3339(text)
+    except InvalidInput:
+        return False
+    return True
+
+
+FORMATS = {"date-time": _is_time, "uri": lambda _: True}
+"""What a text of a format must be; an address is judged by whoever goes there."""
 
 
 class Part(Enum):
@@ -55,22 +70,29 @@ def is_answered(version: Version, action: str) -> bool:
 
 
 @cache
-def validator(version: Version, action: str, part: Part) -> Validator:
+def validator(version: Version, action: str, part: Part, *, times: bool = False) -> Validator:
     """The compiled schema of one payload; where the specification knows no answer, only an empty one is valid.
 
     Raises:
         KeyError: the version has no such action.
     """
+    return validator_for(document(version, action, part), validate_formats=times, formats=FORMATS)
+
+
+def document(version: Version, action: str, part: Part) -> JsonObject:
+    """The schema as published; see `validator`."""
     if action not in actions(version):
         raise KeyError(action)
     if is_answered(version, action):
         suffix = "Response" if part is Part.ANSWER else version.request_suffix
     elif part is Part.ANSWER:
-        return validator_for({"type": "object", "maxProperties": 0})
+        return {"type": "object", "maxProperties": 0}
     else:
         suffix = ""
-    schema = json.loads(_folder(version).joinpath(f"{action}{suffix}.json").read_bytes().decode("utf-8-sig"))
-    return validator_for(schema, validate_formats=False)
+    schema: JsonObject = json.loads(
+        _folder(version).joinpath(f"{action}{suffix}.json").read_bytes().decode("utf-8-sig")
+    )
+    return schema
 
 
 def check(schema: Validator, payload: JsonObject) -> None:

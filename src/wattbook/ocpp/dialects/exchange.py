@@ -67,7 +67,9 @@ class Dialect:
 
     @cached_property
     def _verbatim(self) -> dict[str, Translation]:
-        return {action: self._translation(_carry(action)) for action in sorted(schemas.actions(self.version))}
+        return {
+            action: self._translation(_carry(action), times=True) for action in sorted(schemas.actions(self.version))
+        }
 
     @cached_property
     def _by_request(self) -> dict[type[Request[Any]], Translation]:
@@ -92,10 +94,10 @@ class Dialect:
         """Whether the version has a message for this struct."""
         return request in self._by_request
 
-    def _translation(self, exchange: Exchange[Any, Any]) -> Translation:
+    def _translation(self, exchange: Exchange[Any, Any], *, times: bool = False) -> Translation:
         return Translation(
             exchange,
-            schemas.validator(self.version, exchange.action, Part.REQUEST),
+            schemas.validator(self.version, exchange.action, Part.REQUEST, times=times),
             schemas.validator(self.version, exchange.action, Part.ANSWER),
         )
 
