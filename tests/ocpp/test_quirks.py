@@ -26,7 +26,7 @@ def values(*samples: JsonObject) -> JsonObject:
 
 
 def test_every_profile_says_why_and_who_says_so() -> None:
-    assert {"billing", "long-texts", "hex-password"} <= profiles().keys()
+    assert {"billing", "long-texts"} <= profiles().keys()
     assert all(profile.why and profile.source for profile in profiles().values())
     assert always()
 

@@ -32,6 +32,13 @@ def new_message_id() -> str:
     return str(uuid.uuid4())
 
 
+class Line(Wire, Protocol):
+    """A wire that says when anything was last heard on it, in the loop's time."""
+
+    @property
+    def heard_at(self) -> float: ...
+
+
 class Direction(Enum):
     """Of a frame, as the end that keeps it sees it."""
 
@@ -95,11 +102,22 @@ class _NotedWire:
 class Connection:
     """One conversation, from the handshake to the end of its socket, as either end sees it."""
 
-    __slots__ = ("_handler", "_new_id", "_on_lost", "epoch", "receive", "rpc", "set_writable", "station_id", "version")
+    __slots__ = (
+        "_handler",
+        "_line",
+        "_new_id",
+        "_on_lost",
+        "epoch",
+        "receive",
+        "rpc",
+        "set_writable",
+        "station_id",
+        "version",
+    )
 
     def __init__(
         self,
-        wire: Wire,
+        line: Line,
         entity: Entity,
         dialect: Dialect,
         station_id: str,
@@ -122,12 +140,17 @@ class Connection:
             tolerance=entity.tolerance,
         )
         self._new_id = entity.new_id
+        self._line = line
         note = None if entity.journal is None else partial(entity.journal.note, station_id, dialect.version.name)
-        if note is not None:
-            wire = _NotedWire(wire, note)
+        wire: Wire = line if note is None else _NotedWire(line, note)
         self.rpc = RpcConnection(wire, dialect.version, self._handler, new_id=entity.new_id, limits=entity.limits)
         self.receive = self.rpc.receive if note is None else partial(_receive_noted, note, self.rpc.receive)
         self.set_writable = self.rpc.set_writable
+
+    @property
+    def heard_at(self) -> float:
+        """When anything was last heard on the socket, a pong too; in the loop's time."""
+        return self._line.heard_at
 
     @property
     def counts(self) -> RpcCounts:

@@ -17,15 +17,18 @@ from wattbook.charging.ports import PartnerConsent
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import Clock
 from wattbook.ocpp.admission import Door
-from wattbook.ocpp.connections import Connections, Entity
+from wattbook.ocpp.attendance import Attendance
+from wattbook.ocpp.connections import Connection, Connections, Entity
 from wattbook.ocpp.controllers.ports import Certificates
 from wattbook.ocpp.delivery import LOOK_EVERY_S, SETTLE_S, Delivery
 from wattbook.ocpp.errors import ErrorCode, RpcError
 from wattbook.ocpp.inbox import Inbox
+from wattbook.ocpp.journal import KEEP_DAYS, FrameJournal
 from wattbook.ocpp.management import ManagementEnd
-from wattbook.ocpp.message_handler import InboundMessage, LateAnswer
+from wattbook.ocpp.message_handler import InboundMessage, LateAnswer, Tolerance
 from wattbook.ocpp.messages import Answer, BootNotification, End
 from wattbook.ocpp.onboarding import CHANGED, Knocks
+from wattbook.ocpp.options import Options
 from wattbook.ocpp.rpc import POLICY_VIOLATION
 from wattbook.ocpp.security.guard import NO_PROFILE, Guard
 from wattbook.ocpp.security.tls import ListeningTls
@@ -48,6 +51,8 @@ class Gateway:
         policy: Policy = POLICY,
         security_profile: int = NO_PROFILE,
         certificates: Certificates | None = None,
+        journal: bool = True,
+        journal_days: int = KEEP_DAYS,
         settle_s: float = SETTLE_S,
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
@@ -70,8 +75,25 @@ class Gateway:
             settle_s=settle_s,
             look_every_s=look_every_s,
         )
-        entity = Entity(End.MANAGEMENT, self._receive, self._inbox.quarantine, self._late, clock)
-        self._end = ManagementEnd(entity, self._admit, on_open=self._delivery.opened, on_close=self._delivery.closed)
+        self._options = Options(database, journal=journal)
+        self._journal = FrameJournal(database, clock, keeps=self._options.keeps_frames, keep_days=journal_days)
+        entity = Entity(
+            End.MANAGEMENT,
+            self._receive,
+            self._inbox.quarantine,
+            self._late,
+            clock,
+            tolerance=Tolerance(self._options.rules_of),
+            journal=self._journal,
+        )
+        self._end = ManagementEnd(
+            entity,
+            self._admit,
+            on_open=self._delivery.opened,
+            on_close=self._left,
+            deadlines_of=self._options.deadlines_of,
+        )
+        self._attendance = Attendance(database, clock, self._end.connections)
         self._refreshing: set[asyncio.Task[None]] = set()
 
     @property
@@ -89,8 +111,9 @@ class Gateway:
         return self._end.connections
 
     async def refresh_stations(self) -> None:
-        """Read the registry now; it is read by itself every few seconds."""
+        """Read the registry, and what is set for stations, now; both are read by themselves every few seconds."""
         await self._door.refresh()
+        await self._options.refresh()
 
     async def open(self, host: str, port: int) -> None:
         """Serve at `/ocpp/<station id>`; port 0 takes any free one.
@@ -99,10 +122,13 @@ class Gateway:
             OSError: the port is taken.
         """
         await self._door.open()
+        await self._options.open()
+        await self._journal.open()
         self._inbox.start()
         self._knocks.open()
         await self._delivery.open()
         await self._end.listen(host, port)
+        self._attendance.open()
 
     async def open_tls(self, host: str, port: int, tls: ListeningTls) -> None:
         """Serve the same at a second port, over TLS; after `open`.
@@ -113,10 +139,15 @@ class Gateway:
         await self._end.listen_tls(host, port, tls)
 
     async def close(self) -> None:
+        """Take nothing more, commit and answer what was taken, then let the stations go."""
+        await self._delivery.drain()
         await self._end.close()
+        await self._attendance.close()
         await self._delivery.close()
         await self._knocks.close()
         await self._inbox.stop()
+        await self._journal.close()
+        await self._options.close()
         await self._door.close()
 
     def _admit(self, request: UpgradeRequest) -> Admission | Rejection:
@@ -124,6 +155,10 @@ class Gateway:
         if isinstance(verdict, Rejection) and verdict.status == 404:
             self._knocks.note(request)
         return verdict
+
+    def _left(self, connection: Connection) -> None:
+        self._delivery.closed(connection)
+        self._attendance.left(connection)
 
     def _receive(self, inbound: InboundMessage) -> Awaitable[Answer]:
         if isinstance(inbound.message, BootNotification):

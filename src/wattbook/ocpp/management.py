@@ -14,8 +14,16 @@ from wattbook.ocpp.turnstile import ARRIVAL_LIMITS, ArrivalLimits
 log = structlog.get_logger(__name__)
 
 
+DRAIN_WITHIN_S = 10.0
+"""What is being handled when the end closes has this long to be answered."""
+
+
 def _unheard(_: Connection) -> None:
     pass
+
+
+def _as_all(_: str) -> tuple[float | None, float | None]:
+    return None, None
 
 
 class ManagementEnd:
@@ -25,7 +33,8 @@ class ManagementEnd:
         connections: who is connected now; `connections.get(station_id).call(...)` reaches a station.
 
     `on_open` hears of each new connection, `on_close` of each present connection that ended; neither may raise. A
-    connection that was replaced is not reported closed: its station is still there.
+    connection that was replaced is not reported closed: its station is still there. `deadlines_of` tells of a station
+    after how many seconds of silence it is pinged and after how many more it is dropped; None: as all others.
     """
 
     def __init__(
@@ -37,6 +46,7 @@ class ManagementEnd:
         on_close: Callable[[Connection], None] = _unheard,
         limits: SocketLimits = SOCKET_LIMITS,
         arrivals: ArrivalLimits = ARRIVAL_LIMITS,
+        deadlines_of: Callable[[str], tuple[float | None, float | None]] = _as_all,
     ) -> None:
         assert entity.end is End.MANAGEMENT, "this is the management system's end"
         self._entity = entity
@@ -45,6 +55,8 @@ class ManagementEnd:
         self._on_close = on_close
         self._limits = limits
         self._arrivals = arrivals
+        self._deadlines_of = deadlines_of
+        self._closing = False
         self._server: Server | None = None
         self._tls_server: Server | None = None
         self.connections = Connections()
@@ -87,9 +99,18 @@ class ManagementEnd:
             tls=tls,
         )
 
-    async def close(self) -> None:
-        """Close every connection and wait for their ends."""
-        await asyncio.gather(*(server.close() for server in (self._server, self._tls_server) if server is not None))
+    async def close(self, drain_within_s: float = DRAIN_WITHIN_S) -> None:
+        """Take nothing more, answer what was taken, then close every connection and wait for their ends."""
+        self._closing = True
+        servers = [server for server in (self._server, self._tls_server) if server is not None]
+        for server in servers:
+            server.stop_listening()
+        answering = [task for connection in self.connections if (task := connection.rpc.drain()) is not None]
+        if answering:
+            _, unanswered = await asyncio.wait(answering, timeout=drain_within_s)
+            if unanswered:
+                log.warning("closed-unanswered", connections=len(unanswered))
+        await asyncio.gather(*(server.close() for server in servers))
 
     def _attach(self, socket: Socket, admission: Admission, subprotocol: str) -> Connection:
         connection = Connection(
@@ -100,6 +121,9 @@ class ManagementEnd:
             self.connections.next_epoch(),
             self._lost,
         )
+        if self._closing:
+            connection.rpc.drain()
+        socket.set_deadlines(*self._deadlines_of(admission.station_id))
         replaced = self.connections.enter(connection)
         log.info(
             "station-connected",

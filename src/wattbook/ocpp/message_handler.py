@@ -330,9 +330,10 @@ class MessageHandler:
         """
         if not translation.answer_schema.is_valid(payload) and self._rules is None:
             self._rules = await self._tolerance.rules_of(self._station_id, None)
-        return self._read_answer(translation, payload)
+        return self.read_answer(translation, payload)
 
-    def _read_answer(self, translation: Translation, payload: JsonObject) -> Answer:
+    def read_answer(self, translation: Translation, payload: JsonObject) -> Answer:
+        """The same, with the quirks that are known by now."""
         action = translation.exchange.action
         try:
             try:
@@ -354,7 +355,7 @@ class MessageHandler:
             outcome = answer
         else:
             try:
-                outcome = self._read_answer(self._dialect.by_action[action], answer)
+                outcome = self.read_answer(self._dialect.by_action[action], answer)
             except InvalidAnswer as error:
                 outcome = fault = error
         payload = None if isinstance(answer, PeerRefused) else answer

@@ -47,7 +47,6 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     Attributes:
         always: whether it holds for every station.
-        hex_password: whether the station's password may come as hexadecimal digits.
     """
 
     name: str
@@ -55,7 +54,6 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     source: str
     checked_on: date
     always: bool = False
-    hex_password: bool = False
     rules: tuple[Rule, ...] = ()
 
 

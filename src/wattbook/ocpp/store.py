@@ -13,7 +13,7 @@ RAW_BYTES_MAX = 64 * 1024
 
 
 async def keep_rejected(connection: AsyncConnection, frames: Sequence[RejectedFrame]) -> Sequence[None]:
-    """Keep what could not be accepted, for inspection."""
+    """Keep what could not be accepted, or not as it was, for inspection."""
     await connection.execute(
         insert(quarantine),
         [
@@ -24,6 +24,7 @@ async def keep_rejected(connection: AsyncConnection, frames: Sequence[RejectedFr
                 "error_code": frame.error_code,
                 "reason": _legible(frame.reason),
                 "received_at": frame.received_at,
+                "accepted": frame.accepted,
             }
             for frame in frames
         ],

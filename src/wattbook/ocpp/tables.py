@@ -1,6 +1,7 @@
 """The tables of the station room."""
 
 from sqlalchemy import (
+    ARRAY,
     TIMESTAMP,
     BigInteger,
     Boolean,
@@ -31,6 +32,13 @@ quarantine = Table(
     Column("error_code", Text, nullable=False, comment="what its sender was told, in its version's spelling"),
     Column("reason", Text, nullable=False),
     Column("received_at", TIMESTAMP(timezone=True), nullable=False),
+    Column(
+        "accepted",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="it was taken all the same, and the reason says what was tolerated",
+    ),
     Index("quarantine_received_idx", "received_at"),
     Index("quarantine_station_idx", "station_id", "id"),
     schema="ocpp",
@@ -165,4 +173,39 @@ transactions = Table(
     schema="ocpp",
     # Room for updates in place: every event changes its row, and none an indexed column.
     postgresql_with={"fillfactor": 60},
+)
+
+frames = Table(
+    "frames",
+    metadata,
+    Column("station_id", Text, nullable=False),
+    Column("at", TIMESTAMP(timezone=True), nullable=False),
+    Column("outgoing", Boolean, nullable=False, comment="from the management system to the station"),
+    Column("version", Text, nullable=False),
+    Column("raw", LargeBinary, nullable=False, comment="the frame as it was on the wire, after inflation"),
+    Index("frames_station_idx", "station_id", "at"),
+    schema="ocpp",
+    postgresql_partition_by="RANGE (at)",
+)
+"""The journal, one partition a day: see `db.partitions`."""
+
+station_options = Table(
+    "station_options",
+    metadata,
+    Column("station_id", Text, primary_key=True),
+    Column("quirks", ARRAY(Text), nullable=False, comment="names of profiles"),
+    Column("journal", Boolean, comment="whether its frames are kept; null: as for all"),
+    Column("ping_after_s", Integer, comment="silence after which it is pinged"),
+    Column("pong_within_s", Integer, comment="silence after the ping that ends its socket"),
+    CheckConstraint("ping_after_s > 0 AND pong_within_s > 0", name="deadlines"),
+    schema="ocpp",
+)
+
+maker_quirks = Table(
+    "maker_quirks",
+    metadata,
+    Column("vendor", Text, primary_key=True, comment="as its stations say it; * stands for any characters"),
+    Column("model", Text, primary_key=True, comment="the same"),
+    Column("quirks", ARRAY(Text), nullable=False, comment="names of profiles"),
+    schema="ocpp",
 )

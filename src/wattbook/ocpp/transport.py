@@ -165,11 +165,14 @@ class Socket(WSListener):
         else:
             self._transport.send(TEXT, frame)
 
-    def set_deadlines(self, *, ping_after_s: float, pong_within_s: float) -> None:
+    def set_deadlines(self, ping_after_s: float | None, pong_within_s: float | None) -> None:
         """How long this one may be silent, where it differs from others."""
-        self._limits = structs.replace(self._limits, ping_after_s=ping_after_s, pong_within_s=pong_within_s)
+        if ping_after_s is not None:
+            self._limits = structs.replace(self._limits, ping_after_s=ping_after_s)
+        if pong_within_s is not None:
+            self._limits = structs.replace(self._limits, pong_within_s=pong_within_s)
         if self._transport is not None and self._ended_because is None:
-            self._schedule(ping_after_s, self._check_alive)
+            self._schedule(self._limits.ping_after_s, self._check_alive)
 
     def close(self, code: int, reason: str) -> None:
         """Say goodbye and end; an opposite end that does not answer is cut off."""

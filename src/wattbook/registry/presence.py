@@ -123,6 +123,12 @@ async def touch(connection: AsyncConnection, seen: Sequence[tuple[str, datetime]
         await store.touch(connection, [(station, utc(at)) for station, at in seen])
 
 
+async def makers(connection: AsyncConnection, stations: Sequence[str]) -> list[tuple[str, str] | None]:
+    """Of each station the vendor and model it said at its last boot; None if it never booted."""
+    found = await store.makers(connection, list(stations)) if stations else {}
+    return [found.get(station) for station in stations]
+
+
 async def list_stations(
     connection: AsyncConnection, *, after: str = "", limit: int = PAGE_SIZE_MAX
 ) -> list[StationOverview]:

@@ -323,6 +323,17 @@ async def touch(connection: AsyncConnection, seen: Asked) -> None:
     )
 
 
+async def makers(connection: AsyncConnection, stations: Sequence[str]) -> dict[str, tuple[str, str]]:
+    found = await connection.execute(
+        text("""
+            SELECT station, vendor, model FROM registry.presence
+            WHERE station = ANY(CAST(:stations AS text[])) AND vendor IS NOT NULL AND model IS NOT NULL
+        """),
+        {"stations": stations},
+    )
+    return {row[0]: (row[1], row[2]) for row in found}
+
+
 async def acceptances(connection: AsyncConnection) -> list[tuple[str, str]]:
     found = await connection.execute(select(tables.stations.c.id, tables.stations.c.acceptance))
     return [(row[0], row[1]) for row in found]
