@@ -1,9 +1,9 @@
 """Our own gateway with its database, as a management system that the suite knows nothing of but its URL."""
 
-import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final
 
 import pytest_asyncio
@@ -15,13 +15,15 @@ from wattbook.conformance.versions import VERSIONS, JsonObject
 from wattbook.db.embedded import EmbeddedServer
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import system_clock
+from wattbook.ocpp.command_records import Command, CommandRequest
+from wattbook.ocpp.commands import submit
 from wattbook.ocpp.gateway import Gateway
 from wattbook.ocpp.security.passwords import set_password
 from wattbook.registry.stations import Acceptance, set_acceptance
 from wattbook.simulate.estate import Estate, furnish
 
 PASSWORD: Final = bytes(range(0xEC, 0x100))
-"""Twenty bytes that are no text (OCPP-J 1.6, 6.2.2)."""
+"""Twenty bytes that are no text (OCPP-J 1.6, chapter 6)."""
 
 
 @dataclass
@@ -32,8 +34,8 @@ class Ours:
     """
 
     gateway: Gateway
+    database: Database
     estate: Estate
-    calls: set[asyncio.Future[JsonObject]] = field(default_factory=set)
 
     def target(self, number: int) -> Target:
         return Target(
@@ -52,16 +54,12 @@ class Ours:
         return replace(self.target(self.estate.size - 2), password=PASSWORD)
 
     async def call(self, station: str, action: str, payload: JsonObject) -> None:
-        """Send the station a CALL and leave it to it whether it answers."""
-        connection = self.gateway.connections.get(station)
-        assert connection is not None, f"{station} is not connected"
-        answer = connection.rpc.call(action, payload, timeout_s=30)
-        self.calls.add(answer)
-        answer.add_done_callback(self._answered)
-
-    def _answered(self, answer: asyncio.Future[JsonObject]) -> None:
-        self.calls.discard(answer)
-        answer.exception()  # refusals and lost connections are what the checks are about
+        """Command the station, as an operator would."""
+        now = system_clock()
+        request = CommandRequest(station, action, payload, expires_at=now + timedelta(minutes=1))
+        async with self.database.transaction() as connection:
+            (accepted,) = await submit(connection, [request], requested_by="conformance", now=now)
+        assert isinstance(accepted, Command), accepted
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -74,6 +72,6 @@ async def ours(server: EmbeddedServer) -> AsyncIterator[Ours]:
             await set_password(connection, estate.station(estate.size - 2), PASSWORD)
         gateway = Gateway(database, system_clock, heartbeat_interval_s=300)
         await gateway.open("127.0.0.1", 0)
-        yield Ours(gateway, estate)
+        yield Ours(gateway, database, estate)
         await gateway.close()
         await database.close()

@@ -55,7 +55,7 @@ async def spelling(bench: Bench) -> str:
 @CHECKS.rule(
     "CALL before accepted",
     "SecurityError for all but BootNotification",
-    {"1.6": "errata 3.8", "2.0.1": "B02.FR.09", "2.1": "B02.FR.09"},
+    {"1.6": "errata 3.8", "2.0.1": "B02", "2.1": "B02"},
 )
 async def before_accepted(bench: Bench) -> str:
     pending = bench.target.pending_station

@@ -131,7 +131,7 @@ async def unknown_token(bench: Bench) -> str:
     "R24",
     "unknown token charges",
     "a start with an unknown token is acknowledged and not accepted",
-    "OCPP 1.6, 4.8; 2.x, C10",
+    "OCPP 1.6, 4.8; 2.x, block C",
 )
 async def unknown_token_charges(bench: Bench) -> str:
     async with bench.booted() as station:
