@@ -162,9 +162,9 @@ async def test_a_payload_that_the_stations_version_forbids_is_told_in_the_schema
     client: httpx.AsyncClient, gateway: Gateway, estate: Estate
 ) -> None:
     station = await connect(gateway, estate.station(0))
-    answer = await client.post(
-        f"/stations/{estate.station(0)}/calls", json={"action": "Reset", "payload": {"type": "Warm"}}
-    )
+    place = f"/stations/{estate.station(0)}/calls"
+    assert (await client.post(place, json=RESET | {"wait_s": WAIT_S})).status_code == 200
+    answer = await client.post(place, json={"action": "Reset", "payload": {"type": "Warm"}})
     assert answer.status_code == 422
     assert "Warm" in answer.json()["message"]
     await station.close()
@@ -412,3 +412,36 @@ async def test_frames_that_were_not_accepted_are_shown_with_their_reason(
     assert frames[0]["version"] == "1.6"
     assert (await client.get("/stations/NOBODY/rejected-frames")).status_code == 404
     await station.close()
+
+
+async def test_the_raw_frames_of_a_station_are_shown_both_ways(
+    client: httpx.AsyncClient, gateway: Gateway, estate: Estate
+) -> None:
+    station = await connect(gateway, estate.station(0))
+    place = f"/stations/{estate.station(0)}/frames"
+
+    async def are_kept() -> bool:
+        return len((await client.get(place)).json()["frames"]) >= 2
+
+    await eventually(are_kept)
+    newest, oldest = (await client.get(place)).json()["frames"]
+    assert (oldest["direction"], newest["direction"], newest["version"]) == ("in", "out", "1.6")
+    assert json.loads(oldest["frame"])[2] == "BootNotification"
+    assert json.loads(newest["frame"])[2]["status"] == "Accepted"
+    page = (await client.get(place, params={"limit": 1})).json()
+    following = (await client.get(place, params={"before": page["next"]})).json()["frames"]
+    assert (page["frames"], following) == ([newest], [oldest])
+    await station.close()
+
+
+async def test_what_is_special_about_a_station_is_set_and_on_record(
+    client: httpx.AsyncClient, gateway: Gateway, estate: Estate
+) -> None:
+    place = f"/stations/{estate.station(0)}/options"
+    chosen = {"quirks": [], "journal": False, "ping_after_s": 20, "pong_within_s": 5}
+    assert (await client.put(place, json=chosen)).json() == chosen
+    assert (await client.put(place, json={"ping_after_s": 0})).status_code == 422
+    assert (await client.put(place, json={"quirks": ["no-such-quirk"]})).status_code == 422
+    assert (await client.put("/stations/NOBODY/options", json={})).status_code == 404
+    (change,) = (await client.get("/changes", params={"subject": estate.station(0)})).json()["changes"]
+    assert (change["what"], change["before"], change["after"]) == ("station.options", None, chosen)

@@ -301,6 +301,7 @@ async def test_what_a_known_version_cannot_say_is_refused_at_once_in_the_schemas
 ) -> None:
     station_id = estate.station(0)
     station = await connect(gateway, station_id, Obedient())
+    await gateway_has_entered(database, station_id)
     wrong, unknown, backwards, nul = await refusals(
         database,
         [

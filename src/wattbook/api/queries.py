@@ -73,7 +73,7 @@ def router(services: Services) -> APIRouter:
     @routes.get("/refusals")
     async def refusals(since: AwareDatetime | None = None, limit: Limit = LIMIT) -> Refusals:
         """Who was refused and why, the newest first; without `since`, of the last 24 hours."""
-        moment = services.clock() - timedelta(days=1) if since is None else _moment(since)
+        moment = services.clock() - timedelta(days=1) if since is None else in_utc(since)
         async with database.snapshot() as connection:
             found = await views.refusals(connection, moment, limit=limit)
         return Refusals(refusals=[RefusalDocument.of(each) for each in found])
@@ -100,7 +100,10 @@ def _day(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
         raise InvalidInput(f"a day beyond the calendar: {day}") from None
 
 
-def _moment(moment: datetime) -> datetime:
+def in_utc(moment: datetime) -> datetime:
+    """Raises:
+    InvalidInput: a moment that no calendar in UTC has.
+    """
     try:
         return utc(moment)
     except OverflowError:

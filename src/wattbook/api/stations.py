@@ -4,19 +4,24 @@ Each change is written with who made it, in the same transaction, and every gate
 """
 
 from dataclasses import asdict
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Final, Self
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from msgspec import Struct
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.api.access import caller
 from wattbook.api.bodies import answer
 from wattbook.api.commands import require_station
+from wattbook.api.queries import in_utc
 from wattbook.api.services import Services
 from wattbook.kernel.errors import InvalidInput, NotFound
+from wattbook.ocpp.journal import JournalledFrame, frames_of
 from wattbook.ocpp.onboarding import list_knocks, welcome
+from wattbook.ocpp.options import StationOptions, all_options, set_options
 from wattbook.ocpp.rejections import list_rejected
 from wattbook.ocpp.security.passwords import new_passphrase, set_password
 from wattbook.registry import sites, stations
@@ -102,6 +107,28 @@ class PasswordDocument(_Document):
         return self
 
 
+class OptionsDocument(_Document):
+    """Names of quirk profiles, whether its frames are kept, and the seconds of silence before a ping and after it."""
+
+    quirks: Annotated[list[Text], Field(max_length=100)] = []
+    journal: bool | None = None
+    ping_after_s: int | None = None
+    pong_within_s: int | None = None
+
+
+class FrameDocument(Struct, frozen=True):
+    """`direction` is `in` for what the station said; bytes that are no UTF-8 are replaced."""
+
+    at: datetime
+    direction: str
+    version: str
+    frame: str
+
+    @classmethod
+    def of(cls, kept: JournalledFrame) -> Self:
+        return cls(kept.at, kept.direction.value, kept.version, kept.raw.decode(errors="replace"))
+
+
 def router(services: Services) -> APIRouter:
     routes = APIRouter()
     database, clock = services.database, services.clock
@@ -166,6 +193,27 @@ def router(services: Services) -> APIRouter:
             await note(connection, request, "station.password", station, None, {"at_once": document.at_once})
         shown = {} if password else {"password": made.decode()}
         return answer({"station_id": station} | shown)
+
+    @routes.get("/stations/{station:path}/frames")
+    async def frames(station: str, before: AwareDatetime | None = None, limit: Limit = 100) -> Response:
+        """What went over the wire, both ways, the newest first; `next` is the `before` of the following page."""
+        async with database.snapshot() as connection:
+            await require_station(connection, station)
+            latest = clock() + timedelta(seconds=1) if before is None else in_utc(before)
+            found = await frames_of(connection, station, before=latest, limit=limit)
+        documents = [FrameDocument.of(each) for each in found]
+        return answer({"frames": documents, "next": found[-1].at if len(found) == limit else None})
+
+    @routes.put("/stations/{station:path}/options")
+    async def choose(station: str, document: OptionsDocument, request: Request) -> Response:
+        """What is special about a station; all of it is replaced, and what is left out is as for all others."""
+        chosen = StationOptions(tuple(document.quirks), document.journal, document.ping_after_s, document.pong_within_s)
+        async with database.transaction() as connection:
+            await require_station(connection, station)
+            before = (await all_options(connection)).get(station)
+            await set_options(connection, {station: chosen})
+            await note(connection, request, "station.options", station, before, chosen)
+        return answer(chosen)
 
     @routes.get("/stations/{station:path}/rejected-frames")
     async def rejected(station: str, before: int | None = None, limit: Limit = 100) -> Response:

@@ -7,6 +7,7 @@ commit.
 import asyncio
 import time
 from collections.abc import Awaitable, Sequence
+from functools import partial
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -25,7 +26,7 @@ from wattbook.ocpp.errors import ErrorCode, RpcError
 from wattbook.ocpp.inbox import Inbox
 from wattbook.ocpp.journal import KEEP_DAYS, FrameJournal
 from wattbook.ocpp.management import ManagementEnd
-from wattbook.ocpp.message_handler import InboundMessage, LateAnswer, Tolerance
+from wattbook.ocpp.message_handler import AnswerThen, InboundMessage, LateAnswer, Tolerance
 from wattbook.ocpp.messages import Answer, BootNotification, End
 from wattbook.ocpp.onboarding import CHANGED, Knocks
 from wattbook.ocpp.options import Options
@@ -160,7 +161,7 @@ class Gateway:
         self._delivery.closed(connection)
         self._attendance.left(connection)
 
-    def _receive(self, inbound: InboundMessage) -> Awaitable[Answer]:
+    def _receive(self, inbound: InboundMessage) -> Awaitable[Answer | AnswerThen]:
         if isinstance(inbound.message, BootNotification):
             return self._boot(inbound)
         if not self._door.is_accepted(inbound.station_id):
@@ -168,11 +169,10 @@ class Gateway:
             raise RpcError(ErrorCode.SECURITY_ERROR, "this station is not accepted yet: only BootNotification is heard")
         return self._inbox(inbound)
 
-    async def _boot(self, inbound: InboundMessage) -> Answer:
+    async def _boot(self, inbound: InboundMessage) -> AnswerThen:
+        """No command goes out before the station has its answer (R10, R15)."""
         answer = await self._inbox(inbound)
-        # The answer is in the sending queue before any command: this task does not pause between here and there.
-        self._delivery.booted(inbound.station_id, inbound.epoch, answer)
-        return answer
+        return AnswerThen(answer, partial(self._delivery.booted, inbound.station_id, inbound.epoch, answer))
 
     def _late(self, answer: LateAnswer) -> None:
         log.warning("late-answer", station_id=answer.station_id, action=answer.action, unique_id=answer.unique_id)
