@@ -6,6 +6,7 @@ from decimal import Decimal
 from itertools import permutations
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import text
 
@@ -17,19 +18,27 @@ from wattbook.charging.ports import ConsentAnswer, ConsentRequest
 from wattbook.charging.views import live_sessions, orphans, sessions_between
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import ManualClock
+from wattbook.ocpp.commands import commands_of_station
 from wattbook.ocpp.inbox import Inbox
 from wattbook.ocpp.message_handler import InboundMessage
 from wattbook.ocpp.messages import (
+    Answer,
     Authorization,
+    ChargingNeeds,
+    ChargingNeedsAnswer,
     IdToken,
+    NeedsStatus,
     Phase,
+    Request,
     Sample,
     StopReason,
     TransactionEvent,
     TransactionEventAnswer,
 )
 from wattbook.ocpp.notices import notices_of
+from wattbook.ocpp.schemas import Part, check, validator
 from wattbook.ocpp.transaction_log import missing_events
+from wattbook.ocpp.versions import V21, V201
 from wattbook.simulate.estate import SUPPLIER, Estate, furnish
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -63,9 +72,12 @@ class Scene:
         return IdToken(self.estate.token(0))
 
     async def tell(self, event: TransactionEvent) -> TransactionEventAnswer:
-        answer = await self._inbox(InboundMessage(self.estate.station(0), 1, "2.0.1", "x", event, self.clock()))
+        answer = await self.say(event)
         assert isinstance(answer, TransactionEventAnswer)
         return answer
+
+    async def say(self, message: Request[Any]) -> Answer:
+        return await self._inbox(InboundMessage(self.estate.station(0), 1, "2.0.1", "x", message, self.clock()))
 
     async def ended(self) -> list[SessionView]:
         async with self.database.snapshot() as connection:
@@ -242,6 +254,27 @@ async def test_a_register_beyond_every_meter_counts_as_not_read(scene: Scene) ->
     await scene.tell(event(Phase.UPDATED, 1, 10**17, 20))
     await scene.tell(event(Phase.ENDED, 2, 6 * KWH, 60))
     assert await scene.drawn_mwh() == KWH
+
+
+async def test_what_a_vehicle_needs_is_answered_with_a_profile_and_with_a_new_one_when_it_changes(scene: Scene) -> None:
+    """K15, K16: as a command to the station, accepted in the same transaction as the needs."""
+    needs = ChargingNeeds(1, "DC", power_max_w=50_000, departs_at=NOW + timedelta(hours=2), said={})
+    assert await scene.say(needs) == ChargingNeedsAnswer(NeedsStatus.NO_PROFILE), "nothing runs there"
+    await scene.tell(event(Phase.STARTED, 0, 5 * KWH, token=scene.token, evse=1))
+    for watts in (50_000, 30_000):
+        changed = ChargingNeeds(1, "DC", power_max_w=watts, departs_at=NOW + timedelta(hours=2), said={})
+        assert await scene.say(changed) == ChargingNeedsAnswer(NeedsStatus.ACCEPTED)
+    assert await scene.say(ChargingNeeds(1, "DC", said={})) == ChargingNeedsAnswer(NeedsStatus.NO_PROFILE)
+    async with scene.database.snapshot() as connection:
+        commands = await commands_of_station(connection, scene.estate.station(0))
+    profiles = [msgspec.json.decode(command.payload)["chargingProfile"] for command in commands]
+    assert [command.action for command in commands] == ["SetChargingProfile"] * 2
+    assert len({profile["id"] for profile in profiles}) == 1, "the later one takes the place of the former"
+    (schedule,) = profiles[0]["chargingSchedule"]
+    assert (profiles[0]["transactionId"], schedule["duration"]) == (ID, 7200)
+    assert schedule["chargingSchedulePeriod"] == [{"startPeriod": 0, "limit": 30_000}]
+    for version in (V201, V21):
+        check(validator(version, "SetChargingProfile", Part.REQUEST), msgspec.json.decode(commands[0].payload))
 
 
 async def test_what_a_station_computed_itself_is_kept(scene: Scene) -> None:

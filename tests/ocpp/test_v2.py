@@ -72,6 +72,19 @@ def commanded(*allowed: str) -> st.SearchStrategy[m.CommandAnswer]:
     return st.builds(m.CommandAnswer, st.sampled_from([m.CommandStatus(status) for status in allowed]))
 
 
+def needs_of(amperes: int, transfer: str) -> m.ChargingNeeds:
+    parameters = {"energyAmount": 20_000, "evMinCurrent": 6, "evMaxCurrent": amperes, "evMaxVoltage": 230}
+    needs = {
+        "requestedEnergyTransfer": transfer,
+        "acChargingParameters": parameters,
+        "departureTime": "2026-10-02T06:00:00Z",
+    }
+    payload = {"evseId": 1, "chargingNeeds": needs}
+    said = DIALECT_201.by_action["NotifyEVChargingNeeds"].exchange.read_request(payload)
+    assert isinstance(said, m.ChargingNeeds)
+    return said
+
+
 Pair = tuple[st.SearchStrategy[Any], st.SearchStrategy[Any]]
 
 EXCHANGES: dict[str, Pair] = {
@@ -116,6 +129,10 @@ EXCHANGES: dict[str, Pair] = {
             m.VariablesReported, numbers, numbers, times, st.lists(variables, max_size=3).map(tuple), st.booleans()
         ),
         st.just(m.VariablesAnswer()),
+    ),
+    "NotifyEVChargingNeeds": (
+        st.builds(needs_of, st.integers(0, 80), st.sampled_from(["AC_single_phase", "AC_three_phase"])),
+        st.builds(m.ChargingNeedsAnswer, st.sampled_from(list(m.NeedsStatus)[:3])),
     ),
     "SignCertificate": (
         st.builds(m.SignCertificate, texts, st.sampled_from(["ChargingStationCertificate", "V2GCertificate"])),
@@ -298,6 +315,22 @@ def test_a_number_beyond_32_bits_is_named() -> None:
         DIALECT_21.by_action["TransactionEvent"].exchange.read_request(event)
     event["seqNo"] = Decimal("5.0")
     assert DIALECT_21.by_action["TransactionEvent"].exchange.read_request(event).seq_no == 5
+
+
+def test_what_a_vehicle_takes_is_its_current_times_its_voltage_times_its_phases() -> None:
+    said = needs_of(16, "AC_three_phase")
+    assert (said.power_max_w, said.energy_mwh) == (16 * 230 * 3, 20_000_000)
+    assert needs_of(16, "AC_single_phase").power_max_w == 16 * 230
+    assert needs_of(0, "AC_single_phase").power_max_w is None
+
+
+def test_needs_that_no_profile_follows_are_told_in_each_versions_words() -> None:
+    answer = m.ChargingNeedsAnswer(m.NeedsStatus.NO_PROFILE)
+    statuses = [
+        dialect.by_action["NotifyEVChargingNeeds"].exchange.write_answer(answer)["status"]
+        for dialect in (DIALECT_201, DIALECT_21)
+    ]
+    assert statuses == ["Rejected", "NoChargingProfile"]
 
 
 def test_any_action_can_be_said_verbatim() -> None:

@@ -170,6 +170,7 @@ transactions = Table(
     Column("export_stop_mwh", BigInteger),
     Column("stop_reason", Text),
     Column("stop_token_uid", Text),
+    Index("transactions_running_idx", "station_id", "evse_no", postgresql_where=text("ended_at IS NULL")),
     schema="ocpp",
     # Room for updates in place: every event changes its row, and none an indexed column.
     postgresql_with={"fillfactor": 60},
@@ -183,7 +184,7 @@ frames = Table(
     Column("outgoing", Boolean, nullable=False, comment="from the management system to the station"),
     Column("version", Text, nullable=False),
     Column("raw", LargeBinary, nullable=False, comment="the frame as it was on the wire, after inflation"),
-    Index("frames_station_idx", "station_id", "at"),
+    Index("frames_station_idx", "station_id", postgresql_using="brin", postgresql_with={"pages_per_range": 8}),
     schema="ocpp",
     postgresql_partition_by="RANGE (at)",
 )

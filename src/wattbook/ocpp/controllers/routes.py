@@ -12,12 +12,14 @@ from wattbook.ocpp.controllers.metering import meter_values
 from wattbook.ocpp.controllers.notices import notices
 from wattbook.ocpp.controllers.payment import vat_number
 from wattbook.ocpp.controllers.provisioning import boot, heartbeat, report
+from wattbook.ocpp.controllers.smart_charging import charging_needs
 from wattbook.ocpp.controllers.transaction_events import transaction_events
 from wattbook.ocpp.controllers.transactions import start, stop
 from wattbook.ocpp.messages import (
     Authorize,
     BootNotification,
     ChainStatusQuestion,
+    ChargingNeeds,
     ContractCertificate,
     DataTransfer,
     Heartbeat,
@@ -49,6 +51,7 @@ ROUTES: Mapping[type[Request[Any]], Controller] = {
     ContractCertificate: contract,
     OcspQuestion: ocsp,
     ChainStatusQuestion: chain,
+    ChargingNeeds: charging_needs,
     VatNumberQuestion: vat_number,
     Verbatim: notices,
 }

@@ -109,7 +109,6 @@ ACTIONS: Final[Mapping[str, Action]] = {
     **_from(MANAGEMENT, Block.DER_CONTROL, "SetDERControl GetDERControl ClearDERControl"),
     **_from(MANAGEMENT, Block.BATTERY_SWAP, "RequestBatterySwap"),
     # What must be answered with more than that it was noted.
-    "NotifyEVChargingNeeds": Action(Block.SMART_CHARGING, STATION, {"status": "Accepted"}),
     "NotifyEVChargingSchedule": Action(Block.SMART_CHARGING, STATION, {"status": "Accepted"}),
     "OpenPeriodicEventStream": Action(Block.DIAGNOSTICS, STATION, {"status": "Accepted"}),
     # Nobody here plans schedules that change by the minute.

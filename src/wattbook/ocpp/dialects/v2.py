@@ -19,7 +19,16 @@ from wattbook.kernel.units import MWH_PER_WH
 from wattbook.ocpp.dialects import measurands
 from wattbook.ocpp.dialects.actions import EITHER, MANAGEMENT, STATION
 from wattbook.ocpp.dialects.exchange import Dialect, Exchange
-from wattbook.ocpp.dialects.fields import nothing, place, time, whole, whole_or_none, without_none, write_time
+from wattbook.ocpp.dialects.fields import (
+    INT32_MAX,
+    nothing,
+    place,
+    time,
+    whole,
+    whole_or_none,
+    without_none,
+    write_time,
+)
 from wattbook.ocpp.dialects.measurands import (
     AT_OUTLET,
     DEFAULT_MEASURAND,
@@ -43,6 +52,8 @@ from wattbook.ocpp.messages import (
     ChainStatusAnswer,
     ChainStatusQuestion,
     ChangeAvailability,
+    ChargingNeeds,
+    ChargingNeedsAnswer,
     ClearCache,
     CommandAnswer,
     CommandStatus,
@@ -57,6 +68,7 @@ from wattbook.ocpp.messages import (
     IdToken,
     MeterValues,
     MeterValuesAnswer,
+    NeedsStatus,
     OcspAnswer,
     OcspQuestion,
     Phase,
@@ -114,6 +126,9 @@ STOP_REASONS = {
 
 RESETS = {ResetKind.SOFT: "OnIdle", ResetKind.HARD: "Immediate"}
 RESET_KINDS = {"OnIdle": ResetKind.SOFT, "Immediate": ResetKind.HARD, "ImmediateAndResume": ResetKind.HARD}
+
+PHASES_OF_TRANSFER = {"AC_two_phase": 2, "AC_three_phase": 3, "AC_BPT": 3, "AC_DER": 3, "AC_BPT_DER": 3}
+"""Of an energy transfer mode; every other one has one."""
 
 NOT_SUPPORTED = {"reasonCode": "UnsupportedRequest"}  # Part 2, appendix 5: reason codes
 
@@ -510,6 +525,48 @@ def _write_variable(said: ReportedVariable) -> JsonObject:
     )
 
 
+def _needs(payload: JsonObject) -> ChargingNeeds:
+    needs = payload["chargingNeeds"]
+    told = needs.get("acChargingParameters") or needs.get("dcChargingParameters") or {}
+    energy = told.get("energyAmount")
+    return ChargingNeeds(
+        place(payload, "evseId"),
+        needs["requestedEnergyTransfer"],
+        measurands.mwh(energy, MWH_PER_WH) if energy is not None and _is_measured(energy) else None,
+        _power_max_w(told, PHASES_OF_TRANSFER.get(needs["requestedEnergyTransfer"], 1)),
+        time(needs, "departureTime"),
+        payload,
+    )
+
+
+def _power_max_w(told: JsonObject, phases: int) -> int | None:
+    """As told, or of current and voltage; the voltage of AC is that of a phase."""
+    watts = told.get("evMaxPower")
+    if watts is None and "evMaxCurrent" in told:
+        amperes, volts = told["evMaxCurrent"], told["evMaxVoltage"]
+        watts = amperes * volts * phases if _is_measured(amperes) and _is_measured(volts) else None
+    return int(watts) if watts is not None and 0 < watts <= INT32_MAX else None
+
+
+def _write_needs(needs: ChargingNeeds) -> JsonObject:
+    payload: JsonObject = needs.said
+    return payload
+
+
+def _needs_answer(payload: JsonObject) -> ChargingNeedsAnswer:
+    return ChargingNeedsAnswer(NeedsStatus(payload["status"]))
+
+
+def _write_needs_answer(answer: ChargingNeedsAnswer) -> JsonObject:
+    return {"status": answer.status.value}
+
+
+def _write_needs_answer_201(answer: ChargingNeedsAnswer) -> JsonObject:
+    """2.0.1 has no word for needs that are heard while no profile follows."""
+    no_profile = answer.status is NeedsStatus.NO_PROFILE
+    return {"status": NeedsStatus.REJECTED.value if no_profile else answer.status.value}
+
+
 # Certificates
 
 
@@ -759,7 +816,14 @@ EXCHANGES: tuple[Exchange[Any, Any], ...] = (
              _unlock, _write_unlock, *_command),
 )
 
+ONLY_IN_201: tuple[Exchange[Any, Any], ...] = (
+    Exchange("NotifyEVChargingNeeds", STATION, ChargingNeeds, ChargingNeedsAnswer,
+             _needs, _write_needs, _needs_answer, _write_needs_answer_201),
+)
+
 ONLY_IN_21: tuple[Exchange[Any, Any], ...] = (
+    Exchange("NotifyEVChargingNeeds", STATION, ChargingNeeds, ChargingNeedsAnswer,
+             _needs, _write_needs, _needs_answer, _write_needs_answer),
     Exchange("GetCertificateChainStatus", STATION, ChainStatusQuestion, ChainStatusAnswer,
              _chain, _write_chain, _chain_answer, _write_chain_answer),
     Exchange("VatNumberValidation", STATION, VatNumberQuestion, VatNumberAnswer,
@@ -767,5 +831,5 @@ ONLY_IN_21: tuple[Exchange[Any, Any], ...] = (
 )
 # fmt: on
 
-DIALECT_201 = Dialect(V201, EXCHANGES)
+DIALECT_201 = Dialect(V201, (*EXCHANGES, *ONLY_IN_201))
 DIALECT_21 = Dialect(V21, (*EXCHANGES, *ONLY_IN_21))

@@ -94,3 +94,11 @@ def upgrade() -> None:
         schema="ocpp",
         postgresql_with={"fillfactor": 60},
     )
+    op.create_index(
+        "transactions_running_idx",
+        "transactions",
+        ["station_id", "evse_no"],
+        unique=False,
+        schema="ocpp",
+        postgresql_where=sa.text("ended_at IS NULL"),
+    )
