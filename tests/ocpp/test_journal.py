@@ -51,10 +51,10 @@ async def test_frames_come_back_as_they_were_newest_first(
 ) -> None:
     frames = [b'[2,"1","Heartbeat",{}]', b"\x00\xff no text", "é".encode(), b""]
     for frame in frames:
-        journal.note("CP1", "1.6", Direction.IN, frame)
+        journal.recorder("CP1", "1.6")(Direction.IN, frame)
         clock.advance(timedelta(microseconds=1))
-    journal.note("CP1", "1.6", Direction.OUT, b"answer")
-    journal.note("CP2", "2.1", Direction.IN, b"another station's")
+    journal.recorder("CP1", "1.6")(Direction.OUT, b"answer")
+    journal.recorder("CP2", "2.1")(Direction.IN, b"another station's")
     assert await kept(database, "CP1") == []
     await journal.flush()
     newest, *others = await kept(database, "CP1")
@@ -66,7 +66,7 @@ async def test_frames_come_back_as_they_were_newest_first(
 async def test_an_id_of_any_letters_and_a_frame_of_any_length_are_kept(
     database: Database, journal: FrameJournal
 ) -> None:
-    journal.note("ä\ud800\0", "1.6", Direction.IN, b"x" * (FRAME_BYTES_MAX + 1))
+    journal.recorder("ä\ud800\0", "1.6")(Direction.IN, b"x" * (FRAME_BYTES_MAX + 1))
     await journal.flush()
     assert [len(frame.raw) for frame in await kept(database, "ä??")] == [FRAME_BYTES_MAX]
 
@@ -75,10 +75,10 @@ async def test_days_are_made_ahead_and_dropped_when_their_time_is_over(
     database: Database, journal: FrameJournal, clock: ManualClock
 ) -> None:
     assert await partitions(database) == ["2026_10_01", "2026_10_02", "2026_10_03"]
-    journal.note("CP1", "1.6", Direction.IN, b"old")
+    journal.recorder("CP1", "1.6")(Direction.IN, b"old")
     await journal.flush()
     clock.advance(timedelta(days=4))
-    journal.note("CP1", "1.6", Direction.IN, b"new")
+    journal.recorder("CP1", "1.6")(Direction.IN, b"new")
     await journal.flush()
     await journal.tidy()
     assert await partitions(database) == ["2026_10_03", "2026_10_05", "2026_10_06", "2026_10_07"]
@@ -88,7 +88,7 @@ async def test_days_are_made_ahead_and_dropped_when_their_time_is_over(
 async def test_what_is_too_much_is_counted_and_not_kept(database: Database, clock: ManualClock) -> None:
     journal = FrameJournal(database, clock, waiting_bytes_max=100)
     for _ in range(5):
-        journal.note("CP1", "1.6", Direction.IN, b"x" * 60)
+        journal.recorder("CP1", "1.6")(Direction.IN, b"x" * 60)
     assert journal.lost == 3
     await journal.flush()
     assert len(await kept(database, "CP1")) == 2
@@ -99,12 +99,12 @@ async def test_what_the_database_does_not_take_is_lost_and_counted_and_the_journ
 ) -> None:
     async with database.transaction() as connection:
         await connection.execute(text("ALTER TABLE ocpp.frames RENAME TO away"))
-    journal.note("CP1", "1.6", Direction.IN, b"lost")
+    journal.recorder("CP1", "1.6")(Direction.IN, b"lost")
     await journal.flush()
     assert journal.lost == 1
     async with database.transaction() as connection:
         await connection.execute(text("ALTER TABLE ocpp.away RENAME TO frames"))
-    journal.note("CP1", "1.6", Direction.IN, b"kept")
+    journal.recorder("CP1", "1.6")(Direction.IN, b"kept")
     await journal.flush()
     assert [frame.raw for frame in await kept(database, "CP1")] == [b"kept"]
 

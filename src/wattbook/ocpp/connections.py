@@ -49,7 +49,9 @@ class Direction(Enum):
 class Journal(Protocol):
     """Keeps raw frames. It neither waits nor raises: what it keeps is for people to read, never for money."""
 
-    def note(self, station_id: str, version: str, direction: Direction, raw: bytes) -> None: ...
+    def recorder(self, station_id: str, version: str) -> Callable[[Direction, bytes], None]:
+        """Who keeps the frames of one connection."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ class Connection:
         )
         self._new_id = entity.new_id
         self._line = line
-        note = None if entity.journal is None else partial(entity.journal.note, station_id, dialect.version.name)
+        note = None if entity.journal is None else entity.journal.recorder(station_id, dialect.version.name)
         wire: Wire = line if note is None else _NotedWire(line, note)
         self.rpc = RpcConnection(wire, dialect.version, self._handler, new_id=entity.new_id, limits=entity.limits)
         self.receive = self.rpc.receive if note is None else partial(_receive_noted, note, self.rpc.receive)

@@ -5,12 +5,15 @@ or what a full buffer turned away, counted), while a message that was acknowledg
 paths. Frames gather in memory, already in the format of PostgreSQL's binary COPY, and go out in bulk about once a
 second, on a connection of their own and without waiting for the disk.
 
-One partition a day, dropped when its time is over, so that forgetting costs nothing.
+The frames of one write lie station by station, so an index of value ranges finds a station's pages at next to no cost;
+one of single entries would cost twice as much as the frames themselves. One partition a day, dropped when its time is
+over, so that forgetting costs nothing.
 """
 
 import asyncio
 import struct
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -36,9 +39,6 @@ KEEP_DAYS: Final = 7
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 _HEAD: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _TAIL: Final = b"\xff\xff"
-_short = struct.Struct(">hi").pack
-_fixed = struct.Struct(">iqi?i").pack
-_length = struct.Struct(">i").pack
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +58,7 @@ class FrameJournal:
 
     Attributes:
         lost: frames that were not kept because the buffer was full or the database away.
+        waiting_bytes, waiting_bytes_max, now_us: for its recorders.
 
     `keeps` says of which stations frames are kept.
     """
@@ -78,9 +79,11 @@ class FrameJournal:
         self._keeps = keeps
         self._partitioned = Partitioned("ocpp.frames", "at", "day", timedelta(days=keep_days))
         self._flush_every_s = flush_every_s
-        self._waiting_bytes_max = waiting_bytes_max
-        self._waiting = bytearray()
-        self._number = 0
+        self.waiting_bytes_max = waiting_bytes_max
+        self._waiting: list[Recorder] = []
+        self.waiting_bytes = 0
+        self.now_us: Callable[[], int] = lambda: round((clock().timestamp() - _EPOCH) * 1_000_000)
+        self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.lost = 0
 
@@ -90,41 +93,32 @@ class FrameJournal:
 
     async def close(self) -> None:
         """Write what is there."""
+        self._stopping.set()
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await self._task
         await self.flush()
 
-    def note(self, station_id: str, version: str, direction: Direction, raw: bytes) -> None:
-        if not self._keeps(station_id):
-            return
-        if len(self._waiting) > self._waiting_bytes_max:
-            self.lost += 1
-            return
-        station, spoken = station_id.encode(errors="replace").replace(b"\0", b"?"), version.encode()
-        at_us = round((self._clock().timestamp() - _EPOCH) * 1_000_000)
-        frame = raw[:FRAME_BYTES_MAX]
-        self._waiting += b"".join(
-            (
-                _short(5, len(station)),
-                station,
-                _fixed(8, at_us, 1, direction is Direction.OUT, len(spoken)),
-                spoken,
-                _length(len(frame)),
-                frame,
-            )
-        )
-        self._number += 1
+    def recorder(self, station_id: str, version: str) -> "Recorder":
+        return Recorder(self, station_id, version)
+
+    def begins(self, recorder: "Recorder") -> bool:
+        """Let it gather until the next write, if its station's frames are kept."""
+        if not self._keeps(recorder.station_id):
+            return False
+        self._waiting.append(recorder)
+        return True
 
     async def flush(self) -> None:
         """Write what gathered; what cannot be written is lost, and counted."""
-        if not self._number:
+        if not self._waiting:
             return
-        rows, number = self._waiting, self._number
-        self._waiting, self._number = bytearray(), 0
+        waiting = sorted(self._waiting, key=lambda recorder: recorder.station_id)
+        self._waiting, self.waiting_bytes = [], 0
+        taken = [recorder.take() for recorder in waiting]
+        number = sum(number for _, number in taken)
         try:
             async with self._database.transaction() as connection:
-                await _copy(connection, rows)
+                await _copy(connection, b"".join(rows for rows, _ in taken))
         except (DBAPIError, psycopg.Error, OSError) as error:
             self.lost += number
             log.warning("frames-not-kept", frames=number, error=str(error))
@@ -132,8 +126,9 @@ class FrameJournal:
     async def _keep_writing(self) -> None:
         loop = asyncio.get_running_loop()
         tidied_at = loop.time()
-        while True:
-            await asyncio.sleep(self._flush_every_s)
+        while not self._stopping.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), self._flush_every_s)
             await self.flush()
             if loop.time() - tidied_at > TIDY_EVERY_S:
                 tidied_at = loop.time()
@@ -146,6 +141,42 @@ class FrameJournal:
                 await tend(connection, self._partitioned, now=self._clock())
         except (DBAPIError, psycopg.Error, OSError) as error:
             log.warning("journal-not-tidied", error=str(error))
+
+
+class Recorder:
+    """Keeps the frames of one connection until they are written, as rows of PostgreSQL's binary COPY."""
+
+    __slots__ = ("_head", "_journal", "_number", "_pack", "_rows", "_spoken", "station_id")
+
+    def __init__(self, journal: FrameJournal, station_id: str, version: str) -> None:
+        self.station_id = station_id
+        self._journal = journal
+        station = station_id.encode(errors="replace").replace(b"\0", b"?")
+        self._head = struct.pack(">hi", 5, len(station)) + station
+        self._spoken = version.encode()
+        self._pack = struct.Struct(f">iqi?i{len(self._spoken)}si").pack  # lengths and values of `at` to that of `raw`
+        self._rows = bytearray()
+        self._number = 0
+
+    def __call__(self, direction: Direction, raw: bytes) -> None:
+        if len(raw) > FRAME_BYTES_MAX:
+            raw = raw[:FRAME_BYTES_MAX]
+        journal = self._journal
+        if journal.waiting_bytes > journal.waiting_bytes_max:
+            journal.lost += 1
+            return
+        if not self._number and not journal.begins(self):
+            return
+        journal.waiting_bytes += len(raw)
+        self._number += 1
+        out, spoken = direction is Direction.OUT, self._spoken
+        self._rows += self._head + self._pack(8, journal.now_us(), 1, out, len(spoken), spoken, len(raw)) + raw
+
+    def take(self) -> tuple[bytearray, int]:
+        """What gathered, and how many rows it is."""
+        taken = self._rows, self._number
+        self._rows, self._number = bytearray(), 0
+        return taken
 
 
 async def frames_of(
@@ -165,7 +196,7 @@ async def frames_of(
     ]
 
 
-async def _copy(connection: AsyncConnection, rows: bytearray) -> None:
+async def _copy(connection: AsyncConnection, rows: bytes) -> None:
     await connection.execute(text("SET LOCAL synchronous_commit TO off"))
     async with driver_of(connection).cursor() as cursor:
         statement = "COPY ocpp.frames (station_id, at, outgoing, version, raw) FROM STDIN (FORMAT binary)"

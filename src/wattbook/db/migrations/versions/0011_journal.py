@@ -20,7 +20,15 @@ def upgrade() -> None:
         schema="ocpp",
         postgresql_partition_by="RANGE (at)",
     )
-    op.create_index("frames_station_idx", "frames", ["station_id", "at"], unique=False, schema="ocpp")
+    op.create_index(
+        "frames_station_idx",
+        "frames",
+        ["station_id"],
+        unique=False,
+        schema="ocpp",
+        postgresql_using="brin",
+        postgresql_with={"pages_per_range": 8},
+    )
     op.execute("CREATE TABLE partitions.ocpp_frames_default PARTITION OF ocpp.frames DEFAULT")
     op.create_table(
         "station_options",
