@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from typing import Any
 
 import httpx
@@ -136,6 +137,16 @@ async def test_a_waiting_command_is_taken_back_once_and_by_whom_is_on_record(
     assert (again.status_code, again.json()["code"]) == (409, "conflict")
     (change,) = (await client.get("/changes", params={"subject": command["id"]})).json()["changes"]
     assert (change["what"], change["by"], change["after"]) == ("command.cancelled", "address:127.0.0.1", "cancelled")
+
+
+async def test_whose_key_was_shown_is_on_record_and_the_key_is_not(database: Database, estate: Estate) -> None:
+    key = "correct-horse-battery-staple"
+    digest = sha256(key.encode()).hexdigest()
+    async with door(database, api_key_sha256=digest) as client:
+        place = f"/stations/{estate.station(0)}/calls"
+        assert (await client.post(place, json=RESET)).status_code == 401
+        answer = await client.post(place, json=RESET, headers={"Authorization": f"Bearer {key}"})
+        assert (answer.status_code, answer.json()["requested_by"]) == (202, f"key:{digest[:12]}")
 
 
 BAD_CALLS: list[tuple[str, dict[str, Any], int, str]] = [

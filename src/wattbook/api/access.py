@@ -37,21 +37,21 @@ def access(api_key_sha256: str | None) -> Callable[[Request], None]:
         shown = sha256(key.strip().encode()).hexdigest()
         if scheme.lower() != "bearer" or not compare_digest(shown, (api_key_sha256 or "").lower()):
             raise Unauthenticated("an API key is needed: Authorization: Bearer <key>")
+        request.state.caller = f"key:{shown[:CALLER_HASH_LENGTH]}"
 
     def be_local(request: Request) -> None:
         passed_on = any(name in request.headers for name in _PASSED_ON)
         if passed_on or not _loopback(request.client.host if request.client else "") or not _named_locally(request):
             raise Refused("no API key is configured, so only programs on this machine may call", reason="not-local")
+        request.state.caller = f"address:{request.client.host if request.client else 'unknown'}"
 
     return show_key if api_key_sha256 else be_local
 
 
 def caller(request: Request) -> str:
-    """Who calls, for the log of changes: the beginning of the hash of its key, else its address. Never the key."""
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and key.strip():
-        return "key:" + sha256(key.strip().encode()).hexdigest()[:CALLER_HASH_LENGTH]
-    return "address:" + (request.client.host if request.client else "unknown")
+    """Who calls, for the log of changes: the beginning of the hash of the key that was shown, else the address."""
+    who: str = request.state.caller
+    return who
 
 
 def _named_locally(request: Request) -> bool:
