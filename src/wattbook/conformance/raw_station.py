@@ -20,7 +20,7 @@ from websockets.frames import Frame, Opcode
 from websockets.typing import Subprotocol
 
 from wattbook.conformance.outcome import Failed
-from wattbook.conformance.versions import CALL, CALL_ERROR, CALL_RESULT, DESCRIPTION_LENGTH_MAX, ID_LENGTH_MAX
+from wattbook.conformance.versions import CALL, CALL_ERROR, CALL_RESULT, DESCRIPTION_LENGTH_MAX
 
 Elements = list[Any]
 FoundT = TypeVar("FoundT")
@@ -147,7 +147,7 @@ class RawStation:
         return await self.answer_to(unique_id)
 
     async def answer_to(self, unique_id: str, number: int = 1) -> Answer:
-        """The so-manieth answer that bears this id."""
+        """The first answer that bears this id, or the second."""
 
         def find() -> Answer | None:
             found = [each for each in self.heard if each[0] != CALL and each[1] == unique_id]
@@ -222,10 +222,8 @@ def form_faults(elements: Elements, error_codes: frozenset[str]) -> list[str]:
     match elements:
         case [3, str(), dict()]:
             return []
-        case [4, str() as unique_id, str() as code, str() as description, dict()]:
+        case [4, str(), str() as code, str() as description, dict()]:
             faults = [] if code in error_codes else [f"no error code of this version: {code}"]
-            if len(unique_id) > ID_LENGTH_MAX and not description:
-                faults.append("a CALLERROR without a readable id says nothing else either")
             if len(description) > DESCRIPTION_LENGTH_MAX:
                 faults.append(f"errorDescription of {len(description)} characters")
             return faults

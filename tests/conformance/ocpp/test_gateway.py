@@ -3,6 +3,7 @@
 import pytest
 
 from tests.conformance.ocpp.conftest import Ours
+from wattbook.app import prove
 from wattbook.conformance.bench import Bench
 from wattbook.conformance.check import Check
 from wattbook.conformance.outcome import Outcome
@@ -24,3 +25,8 @@ async def test_the_gateway_passes(ours: Ours, number: int, version: Version, che
     target = ours.guarded_target() if check.name == "basic authentication" else ours.target(number)
     finding = await check.make(Bench(target, version))
     assert finding.outcome is Outcome.PASSED, f"{finding.seen}; expected: {finding.expected} ({finding.source})"
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_proof_holds_after_all_that(ours: Ours) -> None:
+    assert (await prove(ours.database)).holds

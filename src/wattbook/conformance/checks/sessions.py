@@ -19,13 +19,21 @@ UNKNOWN_TOKEN: Final = "NO-SUCH-TOKEN"
 class _Session:
     """One charging session as a station sends it; a replay sends the same payload under a new id."""
 
-    def __init__(self, bench: Bench, station: RawStation, token: str) -> None:
+    def __init__(
+        self,
+        bench: Bench,
+        station: RawStation,
+        token: str,
+        *,
+        later: timedelta = timedelta(0),
+        start_wh: int = START_WH,
+    ) -> None:
         self._bench = bench
         self._station = station
         self._token = token
-        self._began_at = bench.target.now().replace(microsecond=0) - SESSION
+        self._began_at = bench.target.now().replace(microsecond=0) - SESSION + later
         self.transaction = bench.new_id()
-        self.start_said: Said = bench.words.start(token, self.transaction, START_WH, self._began_at)
+        self.start_said: Said = bench.words.start(token, self.transaction, start_wh, self._began_at)
 
     async def start(self) -> Answer:
         answer = await self.say(self.start_said)
@@ -172,9 +180,7 @@ async def power_loss(bench: Bench) -> str:
         await _Session(bench, station, bench.token()).start()
         station.cut()
     async with bench.booted() as station:
-        session = _Session(bench, station, bench.token())
-        session._began_at += timedelta(minutes=5)
-        session.start_said = bench.words.start(bench.token(), session.transaction, START_WH + 500, session._at(0))
+        session = _Session(bench, station, bench.token(), later=timedelta(minutes=5), start_wh=START_WH + 500)
         answer = await session.start()
         await session.say(session.stop(1, minutes=20))
         return f"the next start was judged {bench.words.verdict(answer.payload)}"
