@@ -236,6 +236,15 @@ async def test_the_verdict_is_told_only_when_asked(scene: Scene) -> None:
     assert (await scene.tell(end)).token_info is None
 
 
+async def test_the_group_of_a_token_is_told_so_that_its_members_may_stop_each_other(scene: Scene) -> None:
+    """C09: the station compares groups itself."""
+    async with scene.database.transaction() as connection:
+        await connection.execute(text("UPDATE registry.tokens SET group_uid = 'FAMILY'"))
+    answer = await scene.tell(session(scene.token)[0])
+    assert answer.token_info is not None
+    assert answer.token_info.group == IdToken("FAMILY")
+
+
 async def test_costs_are_told_at_the_end_and_now_and_then_before(scene: Scene) -> None:
     """I02, I03: 324.4 a kWh and 10 % tax."""
     begin, first, second, end = session(scene.token)

@@ -79,6 +79,7 @@ class Driver:
         available: what a prepaid customer may still spend, stored units of the currency; None for other payments.
         prepaid: what is set aside for the session, stored units: by a partner that said so, or held here at the start.
         valid_until: when the token expires, as far as known.
+        group_uid: tokens of one group may stop each other's sessions.
     """
 
     token_uid: str
@@ -93,6 +94,7 @@ class Driver:
     available: int | None = None
     prepaid: int | None = None
     valid_until: datetime | None = None
+    group_uid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,11 @@ class Cleared:
     def valid_until(self) -> datetime | None:
         """Until when a station may rely on it; None: until it hears otherwise."""
         return self.driver.valid_until
+
+    @property
+    def group_uid(self) -> str | None:
+        """Whose tokens may stop it."""
+        return self.driver.group_uid
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +341,7 @@ def _local_driver(case: Case, token: Token, customer: Customer, policy: Policy) 
         balance_group=allocation.balance_group,
         available=available,
         valid_until=token.valid_until,
+        group_uid=token.group_uid,
     )
 
 

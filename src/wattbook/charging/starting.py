@@ -86,6 +86,7 @@ class Started:
     Attributes:
         held: set aside on a prepaid wallet, stored units; None for other payments.
         valid_until: when the token expires, as far as known.
+        group_uid: of the token; only with the first start, as with `valid_until`.
         repeated: it was started before.
     """
 
@@ -93,6 +94,7 @@ class Started:
     transaction_id: str
     held: int | None = None
     valid_until: datetime | None = None
+    group_uid: str | None = None
     repeated: bool = False
 
 
@@ -151,6 +153,7 @@ def _outcome(
         row.transaction_id,
         held=row.prepaid if row.payment == "prepaid" else None,
         valid_until=decision.valid_until if isinstance(decision, Cleared) else None,
+        group_uid=decision.group_uid if isinstance(decision, Cleared) else None,
         repeated=decision is None,
     )
 

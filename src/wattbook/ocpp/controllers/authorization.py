@@ -5,11 +5,12 @@ from typing import Final, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.charging.clearance import AskPartner, ClearanceRequest, Decision, clear
+from wattbook.charging.clearance import AskPartner, ClearanceRequest, Cleared, Decision, clear
+from wattbook.charging.starting import Started
 from wattbook.kernel.errors import Refused
 from wattbook.ocpp.controllers.controller import Context, Outcome
 from wattbook.ocpp.message_handler import InboundMessage
-from wattbook.ocpp.messages import Authorization, Authorize, AuthorizeAnswer, CertificateStatus, TokenInfo
+from wattbook.ocpp.messages import Authorization, Authorize, AuthorizeAnswer, CertificateStatus, IdToken, TokenInfo
 
 AUTHORIZATIONS: Final = {
     "token-blocked": Authorization.BLOCKED,
@@ -58,7 +59,13 @@ def _answer(decision: Decision, contract: CertificateStatus | None) -> Outcome:
     if contract not in (None, CertificateStatus.ACCEPTED):
         # C07: a contract that is not vouched for opens nothing, whoever its number belongs to.
         return AuthorizeAnswer(TokenInfo(Authorization.INVALID), contract)
-    return AuthorizeAnswer(TokenInfo(Authorization.ACCEPTED, decision.valid_until), contract)
+    return AuthorizeAnswer(accepted_info(decision), contract)
+
+
+def accepted_info(verdict: Cleared | Started) -> TokenInfo:
+    """The verdict in the words of OCPP; the group lets a station see whose card may stop what this one began."""
+    group = None if verdict.group_uid is None else IdToken(verdict.group_uid)
+    return TokenInfo(Authorization.ACCEPTED, verdict.valid_until, group)
 
 
 def refused_info(refusal: Refused) -> TokenInfo:

@@ -16,7 +16,7 @@ from typing import cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.charging.clearance import AskPartner, ClearanceRequest, Decision, clear
+from wattbook.charging.clearance import AskPartner, ClearanceRequest, Cleared, Decision, clear
 from wattbook.charging.identity import session_of_transaction
 from wattbook.charging.meter_values import record_samples
 from wattbook.charging.running import REGISTER_MWH_MAX, Samples
@@ -27,12 +27,11 @@ from wattbook.charging.stopping import stop as stop_sessions
 from wattbook.charging.views import find_sessions
 from wattbook.kernel.errors import Refused, WattbookError
 from wattbook.ocpp import notices, transaction_log
-from wattbook.ocpp.controllers.authorization import UNNAMED_EVSE, refused_info
+from wattbook.ocpp.controllers.authorization import UNNAMED_EVSE, accepted_info, refused_info
 from wattbook.ocpp.controllers.controller import Context, Outcome
 from wattbook.ocpp.controllers.metering import readings
 from wattbook.ocpp.message_handler import InboundMessage
 from wattbook.ocpp.messages import (
-    Authorization,
     Phase,
     Sample,
     StopReason,
@@ -302,7 +301,7 @@ def may_ask(said: TransactionEvent) -> bool:
 
 def _verdict(event: _Event) -> TokenInfo:
     verdict = event.start if event.start is not None else event.decision
-    assert isinstance(verdict, WattbookError) or hasattr(verdict, "valid_until"), "whoever must be asked was asked"
     if isinstance(verdict, Refused):
         return refused_info(verdict)
-    return TokenInfo(Authorization.ACCEPTED, getattr(verdict, "valid_until", None))
+    assert isinstance(verdict, Started | Cleared), "whoever must be asked was asked, and errors were told"
+    return accepted_info(verdict)

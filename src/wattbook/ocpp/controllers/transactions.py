@@ -13,13 +13,11 @@ from wattbook.charging.starting import start as start_sessions
 from wattbook.charging.stopping import SessionStop
 from wattbook.charging.stopping import stop as stop_sessions
 from wattbook.kernel.errors import Refused, WattbookError
-from wattbook.ocpp.controllers.authorization import UNNAMED_EVSE, refused_info
+from wattbook.ocpp.controllers.authorization import UNNAMED_EVSE, accepted_info, refused_info
 from wattbook.ocpp.controllers.controller import Context, Outcome
 from wattbook.ocpp.controllers.metering import readings
 from wattbook.ocpp.message_handler import InboundMessage
 from wattbook.ocpp.messages import (
-    Authorization,
-    TokenInfo,
     TransactionStarted,
     TransactionStartedAnswer,
     TransactionStopped,
@@ -52,7 +50,7 @@ def _start(inbound: InboundMessage) -> SessionStart:
 
 def _started(outcome: Started | AskPartner | WattbookError) -> Outcome:
     if isinstance(outcome, Started):
-        return TransactionStartedAnswer(outcome.transaction_id, TokenInfo(Authorization.ACCEPTED, outcome.valid_until))
+        return TransactionStartedAnswer(outcome.transaction_id, accepted_info(outcome))
     if isinstance(outcome, Refused):
         return TransactionStartedAnswer(outcome.details["transaction_id"], refused_info(outcome))
     return outcome

@@ -84,6 +84,7 @@ from wattbook.ocpp.versions import V16
 # Plain decimals, with the exponent that some firmware prints; anything else is no number.
 NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,2})?")
 
+ID_TAG_LENGTH_MAX = 20
 AUTHORIZATIONS = {
     Authorization.NO_CREDIT: Authorization.BLOCKED,
     Authorization.NOT_ALLOWED_AT_EVSE: Authorization.INVALID,
@@ -203,7 +204,8 @@ def _write_token_info(info: TokenInfo) -> JsonObject:
     return without_none(
         status=AUTHORIZATIONS.get(info.status, info.status).value,
         expiryDate=write_time(info.expires_at),
-        parentIdTag=info.group.value if info.group else None,
+        # One that is too long for 1.6 (7.28) is left out rather than refused: it opens nothing that is closed.
+        parentIdTag=info.group.value if info.group and len(info.group.value) <= ID_TAG_LENGTH_MAX else None,
     )
 
 
