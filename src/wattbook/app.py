@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ from wattbook.api.services import Services
 from wattbook.book.audit import Proof, audit
 from wattbook.book.posting import expire_holds
 from wattbook.charging.checks import CHECKS as CHARGING_CHECKS
+from wattbook.charging.history import roll_up, tend_meter_values
 from wattbook.charging.policy import Policy
 from wattbook.config import Settings
 from wattbook.console import mount_overview
@@ -57,6 +59,7 @@ CHECKS: Final = (*CHARGING_CHECKS, *HOUSEHOLD_CHECKS, *ROAMING_CHECKS)
 """What the rooms prove of their documents, beside what the book proves of itself."""
 
 HOLDS_EXPIRE_EVERY: Final = timedelta(seconds=30)
+HISTORY_EVERY: Final = timedelta(minutes=5)
 JOBS_AT_ONCE: Final = 8
 
 log = structlog.get_logger(__name__)
@@ -144,6 +147,8 @@ async def serving(settings: Settings, url: str, *, clock: Clock = system_clock) 
         _mount(web, settings, database, roaming, clock, outcomes)
         await stack.enter_async_context(_working(database, roaming))
         await stack.enter_async_context(_every(HOLDS_EXPIRE_EVERY, _expire_holds, database, clock))
+        await _tend_history(settings, database, clock)
+        await stack.enter_async_context(_every(HISTORY_EVERY, partial(_tend_history, settings), database, clock))
         web_port = await stack.enter_async_context(_listening(web, settings))
         await stack.enter_async_context(_beside(announce(roaming)))
         authority = Authority.open(settings.authority_folder, settings.name, clock())
@@ -159,6 +164,8 @@ async def serving(settings: Settings, url: str, *, clock: Clock = system_clock) 
             policy=Policy(change_interval=timedelta(seconds=settings.announce_interval_s)),
             security_profile=settings.ocpp_security_profile,
             certificates=desk,
+            journal=settings.ocpp_journal,
+            journal_days=settings.ocpp_journal_days,
         )
         await gateway.open(settings.ocpp_host, settings.ocpp_port)
         stack.push_async_callback(gateway.close)
@@ -267,10 +274,19 @@ async def _every(
             try:
                 await work(database, clock)
             except (DBAPIError, OSError) as error:
-                log.warning("periodic-work-failed", work=work.__name__, error=str(error))
+                log.warning("periodic-work-failed", work=str(work), error=str(error))
 
     async with _beside(repeat()):
         yield
+
+
+async def _tend_history(settings: Settings, database: Database, clock: Clock) -> None:
+    """Make partitions ahead, roll up what came in, drop what is old."""
+    keep = None if settings.meter_values_keep_days is None else timedelta(days=settings.meter_values_keep_days)
+    async with database.transaction() as connection:
+        await roll_up(connection, now=clock())
+    async with database.transaction() as connection:
+        await tend_meter_values(connection, now=clock(), keep=keep)
 
 
 async def _expire_holds(database: Database, clock: Clock) -> None:

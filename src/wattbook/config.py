@@ -56,6 +56,13 @@ class Settings(BaseSettings):
     allow_private_webhooks: bool = Field(
         default=False, description="let webhooks of commands live at loopback and private addresses"
     )
+    ocpp_journal: bool = Field(
+        default=True, description="keep every frame of stations, for inspection; a station can be set otherwise"
+    )
+    ocpp_journal_days: int = Field(default=7, ge=1, le=3_650, description="days that frames are kept")
+    meter_values_keep_days: int | None = Field(
+        default=None, ge=1, description="single readings are kept so long; their hours for ever; not set: for ever"
+    )
     announce_interval_s: int = Field(
         default=10, ge=1, le=3_600, description="a running session is told to partners at most this often"
     )

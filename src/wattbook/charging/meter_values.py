@@ -40,7 +40,7 @@ async def record_samples(
             session.announced_at = now
         if await store.update_running(connection, moved, now) == len(moved):
             break  # else another writer was at one of these sessions: look again, for a reading moves a session once
-    await store.copy_meter_values(connection, batch, sessions)
+    await store.copy_meter_values(connection, batch, sessions, now)
     await announce(connection, [session.id for session in due if session.state == "active"], subscribers, policy)
     return sessions
 

@@ -109,8 +109,9 @@ sessions = Table(
 meter_values = Table(
     "meter_values",
     metadata,
+    Column("received_at", TIMESTAMP(timezone=True), nullable=False, comment="by our clock"),
     Column("session_id", Uuid, comment="null when no session is known for it"),
-    Column("sampled_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("sampled_at", TIMESTAMP(timezone=True), nullable=False, comment="by the station's clock"),
     Column("station_id", Text, nullable=False),
     Column("connector_no", SmallInteger, nullable=False),
     Column("import_register_mwh", BigInteger),
@@ -119,7 +120,31 @@ meter_values = Table(
     Column("soc_percent", Numeric),
     Column("other", JSONB, comment="whatever else the sample said"),
     Index("meter_values_session_idx", "session_id", "sampled_at", postgresql_where=text("session_id IS NOT NULL")),
-    Index("meter_values_time_idx", "sampled_at", postgresql_using="brin"),
+    schema="charging",
+    postgresql_partition_by="RANGE (received_at)",
+)
+
+meter_hours = Table(
+    "meter_hours",
+    metadata,
+    Column("station_id", Text, primary_key=True),
+    Column("connector_no", SmallInteger, primary_key=True, autoincrement=False),
+    Column("hour", TIMESTAMP(timezone=True), primary_key=True, comment="of the station's clock, in UTC"),
+    Column("readings", BigInteger, nullable=False),
+    Column("import_first_mwh", BigInteger, comment="lowest register of energy drawn"),
+    Column("import_last_mwh", BigInteger, comment="highest"),
+    Column("export_first_mwh", BigInteger, comment="lowest register of energy fed in"),
+    Column("export_last_mwh", BigInteger, comment="highest"),
+    Column("power_low_w", BigInteger),
+    Column("power_high_w", BigInteger),
+    schema="charging",
+)
+
+rolled_up = Table(
+    "rolled_up",
+    metadata,
+    Column("one", SmallInteger, CheckConstraint("one = 1", name="one_row"), primary_key=True, autoincrement=False),
+    Column("through", TIMESTAMP(timezone=True), nullable=False, comment="received before this: rolled up"),
     schema="charging",
 )
 
