@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 import websockets
+from ocpp import v21, v201
 from ocpp.routing import on
 from ocpp.v16 import ChargePoint, call, call_result
 from sqlalchemy import text
@@ -432,6 +433,66 @@ async def test_a_station_of_another_make_is_told_too(
         done = await outcomes.wait(command.id, WAIT_S)
         assert msgspec.json.decode(done.answer)["configurationKey"][0]["value"] == "300"
         reading.cancel()
+
+
+class Independent201(v201.ChargePoint):  # type: ignore[misc]
+    @on("GetVariables")  # type: ignore[untyped-decorator]
+    def variables(self, get_variable_data: Any, **_: Any) -> Any:
+        return v201.call_result.GetVariables(
+            [each | {"attribute_status": "Accepted", "attribute_value": "7"} for each in get_variable_data]
+        )
+
+
+class Independent21(v21.ChargePoint):  # type: ignore[misc]
+    @on("GetVariables")  # type: ignore[untyped-decorator]
+    def variables(self, get_variable_data: Any, **_: Any) -> Any:
+        return v21.call_result.GetVariables(
+            [each | {"attribute_status": "Accepted", "attribute_value": "7"} for each in get_variable_data]
+        )
+
+
+@pytest.mark.parametrize(
+    ("subprotocol", "make", "calls"),
+    [("ocpp2.0.1", Independent201, v201.call), ("ocpp2.1", Independent21, v21.call)],
+)
+async def test_a_station_of_another_make_is_told_in_the_newer_versions(
+    database: Database, gateway: Gateway, estate: Estate, outcomes: Outcomes, subprotocol: str, make: Any, calls: Any
+) -> None:
+    address = f"{url(gateway)}/{estate.station(0)}"
+    async with websockets.connect(address, subprotocols=[Subprotocol(subprotocol)]) as socket:
+        station = make(estate.station(0), socket)
+        reading = asyncio.ensure_future(station.start())
+        await station.call(
+            calls.BootNotification(charging_station={"model": "M", "vendor_name": "V"}, reason="PowerUp")
+        )
+        wanted = {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": "HeartbeatInterval"}}
+        (command,) = await accept(database, [ask(estate.station(0), "GetVariables", {"getVariableData": [wanted]})])
+        done = await outcomes.wait(command.id, WAIT_S)
+        (said,) = msgspec.json.decode(done.answer)["getVariableResult"]
+        assert (done.state, said["attributeValue"]) == (CommandState.ANSWERED, "7")
+        reading.cancel()
+
+
+async def test_a_station_that_answers_unfit_is_told_so_where_the_version_can(
+    database: Database, gateway: Gateway, estate: Estate, outcomes: Outcomes
+) -> None:
+    """R17: CALLRESULTERROR of OCPP 2.1."""
+    address = f"{url(gateway)}/{estate.station(0)}"
+    async with websockets.connect(address, subprotocols=[Subprotocol("ocpp2.1")]) as socket:
+        boot = {"chargingStation": {"model": "M", "vendorName": "V"}, "reason": "PowerUp"}
+        await socket.send(json.dumps([2, "boot", "BootNotification", boot]))
+        await asyncio.wait_for(socket.recv(), WAIT_S)
+        (command,) = await accept(database, [ask(estate.station(0), "ClearCache", {})])
+        await asyncio.wait_for(socket.recv(), WAIT_S)
+        await socket.send(json.dumps([3, str(command.id), {"status": "Perhaps"}]))
+        told = json.loads(await asyncio.wait_for(socket.recv(), WAIT_S))
+        assert told[:3] == [5, str(command.id), "PropertyConstraintViolation"]
+        done = await outcomes.wait(command.id, WAIT_S)
+        assert (done.state, bytes(done.answer), done.error_code) == (
+            CommandState.ANSWERED,
+            b'{"status":"Perhaps"}',
+            "invalid-answer",
+        )
 
 
 async def test_the_frame_is_compact_bears_the_commands_id_and_exact_numbers(
