@@ -241,7 +241,7 @@ async def test_what_the_inbox_raises_is_a_callerror_and_kept_unless_it_will_come
 
 async def test_an_answer_that_does_not_fit_is_our_own_fault() -> None:
     async def unfit(inbound: InboundMessage) -> m.Answer:
-        return m.AuthorizeAnswer(m.TokenInfo(m.Authorization.ACCEPTED, group=m.IdToken("x" * 21)))
+        return m.HeartbeatAnswer(NOW)
 
     async with running(unfit) as central, station_socket(central) as socket:
         await socket.send('[2,"7","Authorize",{"idTag":"A"}]')

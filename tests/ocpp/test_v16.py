@@ -152,6 +152,13 @@ def test_an_answer_means_the_same_after_the_wire(action: str, data: st.DataObjec
     assert translation.exchange.read_answer(payload) == answer
 
 
+def test_words_and_groups_that_1_6_does_not_have_are_told_as_the_nearest_it_has() -> None:
+    write = DIALECT.by_action["Authorize"].exchange.write_answer
+    assert write(m.AuthorizeAnswer(m.TokenInfo(m.Authorization.NO_CREDIT))) == {"idTagInfo": {"status": "Blocked"}}
+    too_long = m.TokenInfo(m.Authorization.ACCEPTED, group=m.IdToken("x" * 21))
+    assert write(m.AuthorizeAnswer(too_long)) == {"idTagInfo": {"status": "Accepted"}}
+
+
 # Energy
 
 IMPORT, EXPORT = "Energy.Active.Import.Register", "Energy.Active.Export.Register"
