@@ -51,6 +51,7 @@ async def test_thousands_of_connections_leave_no_timer_no_task_and_no_object_beh
             await station.wait_closed()
 
     asked: list[asyncio.Future[Any]] = []
+    kept_by_other_tests = alive(Connection, RpcConnection, Socket)
     async with running() as central:
         before = timers(), len(asyncio.all_tasks())
         for round_number in range(40):
@@ -68,7 +69,7 @@ async def test_thousands_of_connections_leave_no_timer_no_task_and_no_object_beh
         while not central.closed.empty():
             central.closed.get_nowait()
         assert (timers(), len(asyncio.all_tasks())) == before
-        assert alive(Connection, RpcConnection, Socket) == 0
+        assert alive(Connection, RpcConnection, Socket) <= kept_by_other_tests
 
 
 async def test_a_thousand_stations_stay_online_while_all_talk_at_once() -> None:
