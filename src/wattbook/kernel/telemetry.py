@@ -35,3 +35,5 @@ COMMIT_SECONDS = Histogram("wattbook_commit_seconds", "Time of one group commit,
 COMMIT_ITEMS = Histogram(
     "wattbook_commit_items", "Items in one group commit", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 )
+TURNED_AWAY = Counter("wattbook_turned_away_total", "Sockets of stations turned away before their request was read")
+FRAMES_LOST = Counter("wattbook_journal_frames_lost_total", "Frames that the journal could not keep")

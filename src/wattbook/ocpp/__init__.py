@@ -3,7 +3,8 @@
 Owns everything between a socket and a neutral message: the WebSocket, the RPC frames, the schema check, the dialects
 that turn a version's payload into the vocabulary of `messages` and back, the one outstanding CALL of each direction,
 and the register of live connections. Also who may come and how fast (`turnstile`), what is tolerated of whom (`quirks`,
-`options`), the journal of raw frames (`journal`), and who is there (`attendance`). The walk of a message is the same at the management system and at the station:
+`options`), the journal of raw frames (`journal`), and who is there (`attendance`). The walk of a message is the same at
+the management system and at the station:
 
     transport → frames.parse → schema check → dialect → inbox (the controllers) → dialect → schema check
               → sending queue → transport

@@ -27,6 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wattbook.db.engine import Database, driver_of
 from wattbook.db.partitions import Partitioned, tend
 from wattbook.kernel.clock import Clock, utc
+from wattbook.kernel.telemetry import FRAMES_LOST
 from wattbook.ocpp.connections import Direction
 
 FLUSH_EVERY_S: Final = 1.0
@@ -108,6 +109,10 @@ class FrameJournal:
         self._waiting.append(recorder)
         return True
 
+    def lose(self, frames: int) -> None:
+        self.lost += frames
+        FRAMES_LOST.inc(frames)
+
     async def flush(self) -> None:
         """Write what gathered; what cannot be written is lost, and counted."""
         if not self._waiting:
@@ -120,7 +125,7 @@ class FrameJournal:
             async with self._database.transaction() as connection:
                 await _copy(connection, b"".join(rows for rows, _ in taken))
         except (DBAPIError, psycopg.Error, OSError) as error:
-            self.lost += number
+            self.lose(number)
             log.warning("frames-not-kept", frames=number, error=str(error))
 
     async def _keep_writing(self) -> None:
@@ -163,7 +168,7 @@ class Recorder:
             raw = raw[:FRAME_BYTES_MAX]
         journal = self._journal
         if journal.waiting_bytes > journal.waiting_bytes_max:
-            journal.lost += 1
+            journal.lose(1)
             return
         if not self._number and not journal.begins(self):
             return

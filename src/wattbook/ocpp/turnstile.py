@@ -14,6 +14,8 @@ from msgspec import Struct
 from picows import WSUpgradeRequest, WSUpgradeResponseWithListener
 from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-defined]
 
+from wattbook.kernel.telemetry import TURNED_AWAY
+
 REFUSAL_WITHIN_S = 2.0
 """How long one that is turned away has for its request; an answer before it would be lost in the reset."""
 
@@ -69,6 +71,7 @@ class Turnstile:
             refusal = f"more than {limits.arrivals_per_s_max} new connections a second"
         if refusal is not None:
             self.turned_away += 1
+            TURNED_AWAY.inc()
             return refusal
         self._tokens -= 1
         self.connections += 1

@@ -17,7 +17,7 @@ from wattbook.ocpp.messages import (
     VariablesAnswer,
     VariablesReported,
 )
-from wattbook.registry.presence import Boot, record_boots, touch
+from wattbook.registry.presence import Boot, record_boots
 from wattbook.registry.stations import Acceptance
 
 REGISTRATIONS: Final = {
@@ -46,8 +46,7 @@ def _boot(inbound: InboundMessage, now: datetime) -> Boot:
 async def heartbeat(
     connection: AsyncConnection, batch: Sequence[InboundMessage], context: Context
 ) -> Sequence[HeartbeatAnswer]:
-    """The station is there; it sets its clock by the answer (OCPP 1.6, 4.6)."""
-    await touch(connection, [(inbound.station_id, inbound.received_at) for inbound in batch])
+    """The station sets its clock by the answer (OCPP 1.6, 4.6). That it is there, `attendance` tells."""
     return [HeartbeatAnswer(context.now)] * len(batch)
 
 
