@@ -149,8 +149,6 @@ async def serving(settings: Settings, url: str, *, clock: Clock = system_clock) 
         await stack.enter_async_context(_every(HOLDS_EXPIRE_EVERY, _expire_holds, database, clock))
         await _tend_history(settings, database, clock)
         await stack.enter_async_context(_every(HISTORY_EVERY, partial(_tend_history, settings), database, clock))
-        web_port = await stack.enter_async_context(_listening(web, settings))
-        await stack.enter_async_context(_beside(announce(roaming)))
         authority = Authority.open(settings.authority_folder, settings.name, clock())
         responders = await stack.enter_async_context(Responders(clock))
         contract_roots = _roots(settings.ocpp_contract_roots)
@@ -172,6 +170,9 @@ async def serving(settings: Settings, url: str, *, clock: Clock = system_clock) 
         if settings.ocpp_tls_port is not None:
             tls = _station_tls(settings, authority, clock)
             await gateway.open_tls(settings.ocpp_host, settings.ocpp_tls_port, tls)
+        # The last door: who asks `/healthz` and hears that all is well finds the stations' door open too.
+        web_port = await stack.enter_async_context(_listening(web, settings))
+        await stack.enter_async_context(_beside(announce(roaming)))
         log.info("serving", party=settings.party, ocpp_port=gateway.port, web_port=web_port)
         yield Running(settings, database, gateway.port, web_port, gateway.tls_port)
 
