@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
+from random import Random
 
 import pytest
 
-from tests.simulate.conftest import BLOCKED, GOOD, UNKNOWN, Central
+from tests.simulate.conftest import BLOCKED, GOOD, NOW, UNKNOWN, Central
 from wattbook.kernel.clock import ManualClock
 from wattbook.kernel.errors import Conflict, InvalidInput, Refused, Unavailable
 from wattbook.kernel.units import MWH_PER_KWH
@@ -16,13 +17,14 @@ from wattbook.ocpp import messages as m
 from wattbook.ocpp.errors import ErrorCode, RpcError
 from wattbook.ocpp.message_handler import InboundMessage
 from wattbook.simulate.evses import Evse, Meter
+from wattbook.simulate.network import BackOff, Network, Outage
 from wattbook.simulate.sessions import Pace
 from wattbook.simulate.stations import SimulatedStation
 from wattbook.simulate.vehicles import Vehicle, VehicleModel
 
 CAR = VehicleModel("car", 50 * MWH_PER_KWH, 11_000, 100_000, feed_in_max_w=10_000)
 EMPTY, HALF = Vehicle(CAR, 0), Vehicle(CAR, 25 * MWH_PER_KWH)
-MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 STATUS = m.ConnectorStatus
 
 
@@ -187,20 +189,41 @@ async def test_what_an_outlet_or_a_driver_cannot_do_is_refused_before_anything_i
     assert len(central.heard) == heard
 
 
-async def test_an_error_on_the_way_is_named_and_the_session_goes_on(
+async def test_what_could_not_be_processed_is_said_again_after_a_while(
+    central: Central, station: SimulatedStation, clock: ManualClock
+) -> None:
+    """1.6, 4.10: the same content, and each time a longer wait."""
+    told: list[tuple[m.Request[m.Answer], timedelta]] = []
+    began = clock()
+
+    def fail_twice(inbound: InboundMessage) -> None:
+        if isinstance(inbound.message, m.TransactionStopped):
+            told.append((inbound.message, clock() - began))
+            if len(told) < 3:
+                raise RpcError(ErrorCode.INTERNAL_ERROR, "the database is away")
+
+    central.on_message = fail_twice
+    outcome = await station.charge(GOOD, HALF, lasting=5 * MINUTE)
+    assert (outcome.stop_reason, outcome.faults) == (m.StopReason.LOCAL, ())
+    assert len({repr(message) for message, _ in told}) == 1
+    assert [after for _, after in told] == [5 * MINUTE, 6 * MINUTE, 8 * MINUTE]
+    assert station.tally.errors == 2
+
+
+async def test_what_cannot_be_processed_at_last_is_named_and_the_session_goes_on(
     central: Central, station: SimulatedStation
 ) -> None:
-    def fail_once(inbound: InboundMessage) -> None:
-        if isinstance(inbound.message, m.MeterValues) and len(central.said(m.MeterValues)) == 2:
+    def fail(inbound: InboundMessage) -> None:
+        if isinstance(inbound.message, m.MeterValues) and inbound.message.samples[0].taken_at == NOW - DAY + MINUTE:
             raise RpcError(ErrorCode.INTERNAL_ERROR, "the database is away")
 
-    central.on_message = fail_once
+    central.on_message = fail
     outcome = await station.charge(GOOD, HALF, lasting=5 * MINUTE)
     assert outcome.stop_reason is m.StopReason.LOCAL
     assert outcome.samples == 4
     assert len(outcome.faults) == 1
     assert "the database is away" in outcome.faults[0]
-    assert station.tally.errors == 1
+    assert station.tally.errors == station.retries.attempts == 3
 
 
 async def test_a_session_without_a_network_ends_and_its_meter_keeps_what_flowed(
@@ -217,6 +240,65 @@ async def test_a_session_without_a_network_ends_and_its_meter_keeps_what_flowed(
     assert outcome.import_mwh == station.evse(1).meter.shown_import_mwh - 123_456_000 > 0
     await station.connect(central.url)
     assert (await station.charge(GOOD, HALF, lasting=MINUTE)).refusal is None
+
+
+@pytest.mark.parametrize("version", ["1.6", "2.0.1", "2.1"])
+async def test_what_happens_unheard_is_told_in_order_and_said_to_be_so(
+    central: Central, clock: ManualClock, version: str
+) -> None:
+    """1.6, 3.7; 2.x: E12."""
+    away = Outage(clock() + 2 * MINUTE, clock() + 4 * MINUTE)
+    simulated = SimulatedStation("SIM-1", clock, subprotocols=[f"ocpp{version}"], network=Network(Random(0), [away]))
+    await simulated.connect(central.url)
+    outcome = await simulated.charge(GOOD, HALF, lasting=10 * MINUTE)
+    await simulated.leave()
+    assert (outcome.stop_reason, outcome.faults, len(simulated.line.outbox)) == (m.StopReason.LOCAL, (), 0)
+    assert len(central.said(m.BootNotification)) == 1, "it was known all the time"
+    if version == "1.6":
+        taken = [values.samples[0].taken_at for values in central.said(m.MeterValues)]
+        assert {values.transaction_id for values in central.said(m.MeterValues)} == {"1"}
+    else:
+        events = central.said(m.TransactionEvent)
+        assert [event.seq_no for event in events] == list(range(12))
+        assert [event.seq_no for event in events if event.offline] == [3, 4]
+        taken = [event.occurred_at for event in events[1:-1]]
+    assert taken == [outcome.started_at + minutes * MINUTE for minutes in range(10)]
+
+
+@pytest.mark.parametrize("version", ["1.6", "2.0.1", "2.1"])
+async def test_a_transaction_that_begins_unheard_is_named_afterwards(
+    central: Central, clock: ManualClock, version: str
+) -> None:
+    """E04; in 1.6 what waits behind the begin takes the name that it is given."""
+    network = Network(Random(0), [Outage(clock() + MINUTE, clock() + HOUR)])
+    simulated = SimulatedStation("SIM-1", clock, subprotocols=[f"ocpp{version}"], network=network)
+    await simulated.connect(central.url)
+    clock.advance(MINUTE)
+    outcome = await simulated.charge(UNKNOWN, HALF, lasting=10 * MINUTE)
+    assert outcome.transaction_id == "offline-1"
+    assert len(simulated.line.outbox) == 12
+    await simulated.line.come_back()
+    assert not central.said(m.Authorize)
+    names = {values.transaction_id for values in central.said(m.MeterValues)}
+    names |= {stop.transaction_id for stop in central.said(m.TransactionStopped)}
+    names |= {event.transaction_id for event in central.said(m.TransactionEvent)}
+    assert len(names) == 1
+    assert "offline-1" not in names
+    await simulated.leave()
+
+
+async def test_a_station_waits_longer_each_time_and_gives_up_at_last(central: Central, clock: ManualClock) -> None:
+    back_off = BackOff(timedelta(seconds=10), timedelta(0), doublings=2, tries_max=5, real_s_per_s=0.0)
+    simulated = SimulatedStation("SIM-1", clock, network=Network(Random(0), back_off=back_off))
+    await simulated.connect(central.url)
+    began = clock()
+    assert central.end is not None
+    await central.end.close()
+    await simulated.line.lose()
+    with pytest.raises(Unavailable, match="cannot come back"):
+        await simulated.line.come_back()
+    assert clock() - began == timedelta(seconds=10 + 20 + 40 + 40 + 40)
+    await simulated.leave()
 
 
 # Commands
@@ -304,11 +386,12 @@ async def test_the_configuration_is_told_and_only_what_can_change_changes(
         for key, value in (
             ("HeartbeatInterval", "60"),
             ("HeartbeatInterval", "often"),
+            ("TransactionMessageAttempts", "5"),
             ("NumberOfConnectors", "9"),
             ("Colour", "blue"),
         )
     ]
-    assert answers == ["Accepted", "Rejected", "Rejected", "NotSupported"]
-    assert station.heartbeat_s == 60
+    assert answers == ["Accepted", "Rejected", "Accepted", "Rejected", "NotSupported"]
+    assert (station.heartbeat_s, station.retries.attempts) == (60, 5)
     assert (await central.tell("SIM-1", m.ClearCache())).status is m.CommandStatus.REJECTED
     assert (await central.tell("SIM-1", m.DataTransfer("ACME"))).status is m.DataTransferStatus.UNKNOWN_VENDOR

@@ -8,9 +8,10 @@ from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 import structlog
+from msgspec.structs import replace
 
 from wattbook.kernel.clock import Clock, system_clock
-from wattbook.ocpp.connections import CALL_TIMEOUT_S, Connection, Entity, new_message_id
+from wattbook.ocpp.connections import CALL_TIMEOUT_S, Connection, Entity, Line, new_message_id
 from wattbook.ocpp.dialects import DIALECTS
 from wattbook.ocpp.errors import ErrorCode, RpcError
 from wattbook.ocpp.message_handler import InboundMessage, LateAnswer, RejectedFrame
@@ -81,12 +82,13 @@ class Station:
         rpc_limits: RpcLimits = RPC_LIMITS,
         transactions: Transactions | None = None,
         compress: bool = False,
+        rewrite: Callable[[bytes], bytes] | None = None,
     ) -> "Station":
         """Connect to `<url>/<station id>`, with HTTP Basic authentication when there is a password.
 
         Pass the same `transactions` to each connection of a station that goes on with what it had begun.
         `tls` is for a wss URL: what the station trusts, and its own certificate if it has one. With `compress` the
-        station offers to compress messages.
+        station offers to compress messages. `rewrite` has the last word on each frame.
 
         Raises:
             Unavailable: refused, not reachable, or no common sub-protocol.
@@ -95,7 +97,8 @@ class Station:
         entity = Entity(End.STATION, _inbox(commands or {}), _rejected, _late, clock, new_id, rpc_limits)
 
         def attach(socket: Socket, subprotocol: str) -> Connection:
-            connections.append(Connection(socket, entity, DIALECTS[subprotocol], station_id, 1, _ended))
+            wire = socket if rewrite is None else _RewrittenWire(socket, rewrite)
+            connections.append(Connection(wire, entity, DIALECTS[subprotocol], station_id, 1, _ended))
             return connections[0]
 
         headers = {} if password is None else {"Authorization": _basic(station_id, password)}
@@ -105,12 +108,17 @@ class Station:
         )
         return cls(socket, connections[0], transactions or Transactions(station_id), clock)
 
-    async def call(self, request: Request[AnswerT], timeout_s: float = CALL_TIMEOUT_S) -> AnswerT:
+    async def call(
+        self, request: Request[AnswerT], timeout_s: float = CALL_TIMEOUT_S, *, offline: bool = False
+    ) -> AnswerT:
         """Say anything; see `Connection.call` for what it raises. The methods below say the usual things.
 
-        Where transactions are told as events, what is said of one goes out as its event.
+        Where transactions are told as events, what is said of one goes out as its event; `offline` tells of it that it
+        happened while there was no connection (E12).
         """
         if self._tells_events and (event := self._transactions.event(request)) is not None:
+            if offline:
+                event = replace(event, offline=True)
             answer = await self.connection.call(event, timeout_s)
             return cast(AnswerT, ANSWERS[event.phase](event, answer))
         return await self.connection.call(request, timeout_s)
@@ -169,6 +177,23 @@ class Station:
     def cut(self) -> None:
         """End without a goodbye, as a power failure does."""
         self._socket.cut()
+
+
+class _RewrittenWire:
+    """A wire whose outgoing frames are changed."""
+
+    def __init__(self, wire: Line, rewrite: Callable[[bytes], bytes]) -> None:
+        self._wire = wire
+        self._rewrite = rewrite
+        self.close = wire.close
+        self.set_reading = wire.set_reading
+
+    @property
+    def heard_at(self) -> float:
+        return self._wire.heard_at
+
+    def send(self, frame: bytes) -> None:
+        self._wire.send(self._rewrite(frame))
 
 
 def _inbox(commands: Commands) -> Callable[[InboundMessage], Awaitable[Answer]]:

@@ -1,4 +1,4 @@
-"""What a simulated station does when it is told to: the simplest honest answer to each command of the core profile.
+"""What a simulated station does when it is told to: the simplest honest answer to each command it knows.
 
 `Accepted` means it will be done; what follows is done beside the answer, as a station must not keep its answer back
 until a session has ended.
@@ -6,10 +6,15 @@ until a session has ended.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import timedelta
+from functools import partial
+from typing import Any, Protocol
 
+from wattbook.kernel.clock import ManualClock
 from wattbook.kernel.errors import Conflict, NotFound
+from wattbook.ocpp.errors import ErrorCode, RpcError
+from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import (
     ChangeAvailability,
     ChangeConfiguration,
@@ -28,29 +33,69 @@ from wattbook.ocpp.messages import (
     ResetKind,
     StopReason,
     UnlockConnector,
+    Verbatim,
+    VerbatimAnswer,
 )
 from wattbook.ocpp.station import Commands
+from wattbook.simulate import smart_charging
+from wattbook.simulate.charging_profiles import ChargingProfiles
+from wattbook.simulate.evses import Evse
+from wattbook.simulate.outbox import Retries
+from wattbook.simulate.sessions import Pace, Session
 
-if TYPE_CHECKING:
-    from wattbook.simulate.stations import SimulatedStation
+VerbatimCommand = Callable[[JsonObject], Awaitable[JsonObject]]
+"""From the payload of a command to that of its answer."""
+
+
+class Obedient(Protocol):
+    """What of a station is moved by commands."""
+
+    heartbeat_s: int
+    pace: Pace
+    retries: Retries
+    clock: ManualClock
+    profiles: ChargingProfiles
+    further_commands: dict[str, VerbatimCommand]
+
+    @property
+    def evses(self) -> dict[int, Evse]: ...
+
+    def evse(self, number: int) -> Evse: ...
+
+    def session(self, evse: int) -> Session | None: ...
+
+    def start_remotely(self, evse: int, token: str) -> None: ...
+
+    async def stop_session(self, evse: int, reason: StopReason) -> None: ...
+
+    async def rest(self, number: int) -> None: ...
+
+    async def restart(self, reason: StopReason) -> None: ...
+
+    def spawn(self, work: Coroutine[Any, Any, Any], /) -> object: ...
+
 
 ACCEPTED = CommandAnswer(CommandStatus.ACCEPTED)
 REJECTED = CommandAnswer(CommandStatus.REJECTED)
 
 HEARTBEAT_KEY = "HeartbeatInterval"
+ATTEMPTS_KEY, RETRY_KEY = "TransactionMessageAttempts", "TransactionMessageRetryInterval"
+SETTING_MAX = 86_400
 
-CONFIGURATION: dict[str, tuple[bool, Callable[[SimulatedStation], str]]] = {
+CONFIGURATION: dict[str, tuple[bool, Callable[[Obedient], str]]] = {
     "AuthorizeRemoteTxRequests": (True, lambda _: "false"),
     HEARTBEAT_KEY: (False, lambda station: str(station.heartbeat_s)),
     "MeterValueSampleInterval": (True, lambda station: str(int(station.pace.sample_every.total_seconds()))),
     "NumberOfConnectors": (True, lambda station: str(len(station.evses))),
     "StopTransactionOnInvalidId": (True, lambda _: "true"),
-    "SupportedFeatureProfiles": (True, lambda _: "Core"),
+    "SupportedFeatureProfiles": (True, lambda _: "Core,SmartCharging"),
+    ATTEMPTS_KEY: (False, lambda station: str(station.retries.attempts)),
+    RETRY_KEY: (False, lambda station: str(int(station.retries.interval.total_seconds()))),
 }
 """Key (1.6, chapter 9) → whether it is read-only, and its value."""
 
 
-def commands_of(station: SimulatedStation) -> Commands:
+def commands_of(station: Obedient) -> Commands:
     """The commands this station obeys."""
 
     async def remote_start(start: RemoteStart) -> CommandAnswer:
@@ -104,12 +149,12 @@ def commands_of(station: SimulatedStation) -> Commands:
         )
 
     async def change_configuration(change: ChangeConfiguration) -> CommandAnswer:
-        """Only the interval of heartbeats can be set; it counts from the next one."""
+        """What can be set is a number; the interval of heartbeats counts from the next one."""
         if change.key not in CONFIGURATION:
             return CommandAnswer(CommandStatus.NOT_SUPPORTED)
-        if change.key != HEARTBEAT_KEY or not change.value.isdecimal() or not 0 < int(change.value) <= 86_400:
+        if CONFIGURATION[change.key][0] or not change.value.isdecimal() or not 0 < int(change.value) <= SETTING_MAX:
             return REJECTED
-        station.heartbeat_s = int(change.value)
+        _set(station, change.key, int(change.value))
         return ACCEPTED
 
     async def clear_cache(_: ClearCache) -> CommandAnswer:
@@ -118,6 +163,18 @@ def commands_of(station: SimulatedStation) -> Commands:
 
     async def data_transfer(_: DataTransfer) -> DataTransferAnswer:
         return DataTransferAnswer(DataTransferStatus.UNKNOWN_VENDOR)
+
+    actions: dict[str, VerbatimCommand] = {
+        "SetChargingProfile": partial(smart_charging.set_profile, station),
+        "ClearChargingProfile": partial(smart_charging.clear_profile, station),
+        "GetCompositeSchedule": partial(smart_charging.composite_schedule, station),
+    }
+
+    async def verbatim(command: Verbatim) -> VerbatimAnswer:
+        action = station.further_commands.get(command.action) or actions.get(command.action)
+        if action is None:
+            raise RpcError(ErrorCode.NOT_SUPPORTED, f"this station does not know {command.action}")
+        return VerbatimAnswer(await action(command.payload))
 
     commands: dict[Any, Any] = {
         RemoteStart: remote_start,
@@ -129,5 +186,15 @@ def commands_of(station: SimulatedStation) -> Commands:
         ChangeConfiguration: change_configuration,
         ClearCache: clear_cache,
         DataTransfer: data_transfer,
+        Verbatim: verbatim,
     }
     return commands
+
+
+def _set(station: Obedient, key: str, number: int) -> None:
+    if key == HEARTBEAT_KEY:
+        station.heartbeat_s = number
+    elif key == ATTEMPTS_KEY:
+        station.retries = Retries(number, station.retries.interval)
+    elif key == RETRY_KEY:
+        station.retries = Retries(station.retries.attempts, timedelta(seconds=number))

@@ -5,11 +5,11 @@
 Simulated time runs inside a session: an interval passes as soon as its sample is answered. So the session keeps its own
 moment and pulls the station's clock along; two sessions at once each last as long as they should.
 
-Every word goes through one `Caller`. A station that is offline will keep and repeat there what concerns a transaction.
+Every word goes through one `Caller`. A station that is offline keeps and repeats there what concerns a transaction.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -31,6 +31,7 @@ from wattbook.ocpp.messages import (
     TransactionStarted,
     TransactionStopped,
 )
+from wattbook.simulate.charging_profiles import UNLIMITED, Limit
 from wattbook.simulate.evses import Evse
 from wattbook.simulate.vehicles import Flow, Vehicle, charge, feed_in
 
@@ -70,6 +71,7 @@ class Wish:
         energy_mwh_max: the session ends when so much has flowed.
         lasting: it ends after this time, and lasts so long even when the battery is full before.
         power_w_max: a limit below the outlet's and the vehicle's own.
+        turns_after: from then on energy flows the other way.
         shows_token: ask whether the token is good before the start; a remote start has been asked for already.
     """
 
@@ -78,11 +80,13 @@ class Wish:
     energy_mwh_max: int | None = None
     lasting: timedelta | None = None
     power_w_max: int | None = None
+    turns_after: timedelta | None = None
     shows_token: bool = True
 
     def __post_init__(self) -> None:
         amounts = [limit for limit in (self.energy_mwh_max, self.power_w_max) if limit is not None]
-        if min(amounts, default=1) <= 0 or (self.lasting is not None and self.lasting <= timedelta(0)):
+        times = [time for time in (self.lasting, self.turns_after) if time is not None]
+        if min(amounts, default=1) <= 0 or min(times, default=timedelta(1)) <= timedelta(0):
             raise InvalidInput(f"a limit above zero, or none: {self}")
 
 
@@ -113,10 +117,25 @@ class Outcome:
 
 
 class Session:
-    """Run it once; `stop` ends it from outside; its station sets `finished` when the outlet is free again."""
+    """Run it once; `stop` ends it from outside; its station sets `finished` when the outlet is free again.
+
+    Attributes:
+        started_at: simulated.
+        transaction_id: None before it begins; begun unheard, a name of the station's own until it is named.
+
+    `limits` says how much the outlet may offer at a moment, and until when it stays so.
+    """
 
     def __init__(
-        self, call: Caller, evse_no: int, evse: Evse, vehicle: Vehicle, wish: Wish, clock: ManualClock, pace: Pace
+        self,
+        call: Caller,
+        evse_no: int,
+        evse: Evse,
+        vehicle: Vehicle,
+        wish: Wish,
+        clock: ManualClock,
+        pace: Pace,
+        limits: "Limits",
     ) -> None:
         self._call = call
         self._evse_no = evse_no
@@ -125,11 +144,13 @@ class Session:
         self._wish = wish
         self._clock = clock
         self._pace = pace
-        self._moment = self._started_at = clock()
+        self._limits = limits
+        self._moment = self.started_at = clock()
         self._import_start_mwh = evse.meter.shown_import_mwh
         self._export_start_mwh = evse.meter.shown_export_mwh
         self._moved_mwh = 0
         self._samples = 0
+        self._limit = UNLIMITED
         self._faults: list[str] = []
         self._stopping = asyncio.Event()
         self._stop_reason: StopReason | None = None
@@ -164,7 +185,7 @@ class Session:
                 if verdict is not Authorization.ACCEPTED:
                     return verdict.value
             started = await self._call(
-                TransactionStarted(self._evse_no, token, self._import_start_mwh, self._started_at)
+                TransactionStarted(self._evse_no, token, self._import_start_mwh, self.started_at)
             )
         except WattbookError as error:
             return error.message
@@ -178,28 +199,32 @@ class Session:
 
     async def _flow(self) -> None:
         """Energy flows and is reported until the wish is fulfilled or somebody stops it."""
-        await self._sample(BEGIN, 0)
+        await self._sample(BEGIN, 0, feeds_in=self._feeds_in)
         idle = False
         while not self._stopping.is_set():
             flow = self._next_flow()
             if flow.lasted == timedelta(0):
-                if self._time_left() is None:
+                held_back = self._limit.power_w == 0
+                if self._time_left() is None and not (held_back and self._limit.until):
                     break
                 if not idle:
-                    idle = True
-                    await self._report(ConnectorStatus.SUSPENDED_EV)
+                    await self._report(ConnectorStatus.SUSPENDED_EVSE if held_back else ConnectorStatus.SUSPENDED_EV)
                 flow = Flow(self._vehicle, 0, 0, self._stretch())
+            elif idle:
+                await self._report(ConnectorStatus.CHARGING)
+            idle = flow.power_w == 0
+            fed_in = self._feeds_in
             self._pass(flow)
             if self._is_fulfilled():
                 break
-            await self._sample(PERIODIC, flow.power_w)
+            await self._sample(PERIODIC, flow.power_w, feeds_in=fed_in)
             await self._pause()
 
     async def _end(self) -> None:
         assert self.transaction_id is not None, "only what began can end"
         self.stop(StopReason.LOCAL)
         assert self._stop_reason is not None, "stop() gave one"
-        last = self._evse.sample(self._moment, END, self._vehicle, 0, feeds_in=self._wish.feeds_in)
+        last = self._evse.sample(self._moment, END, self._vehicle, 0, feeds_in=self._feeds_in)
         stop = TransactionStopped(
             self.transaction_id,
             self._evse.meter.shown_import_mwh,
@@ -215,30 +240,44 @@ class Session:
 
     def _next_flow(self) -> Flow:
         wish, evse = self._wish, self._evse
+        self._limit = self._limits(self, self._moment)
         left_mwh = self._vehicle.model.capacity_mwh
         if wish.energy_mwh_max is not None:
             left_mwh = wish.energy_mwh_max - self._moved_mwh
-        if wish.feeds_in:
+        if self._feeds_in:
             taken_w = _least((evse.feed_in_max_w, wish.power_w_max))
             return feed_in(self._vehicle, taken_w, self._stretch(), energy_mwh_max=left_mwh)
-        offered_w = _least((evse.max_w, wish.power_w_max))
+        offered_w = _least((evse.max_w, wish.power_w_max, self._limit.power_w))
         return charge(self._vehicle, offered_w, self._stretch(), dc=evse.dc, energy_mwh_max=left_mwh)
 
     def _pass(self, flow: Flow) -> None:
         self._vehicle = self._evse.vehicle = flow.vehicle
         self._moved_mwh += flow.energy_mwh
-        count = self._evse.meter.count_export if self._wish.feeds_in else self._evse.meter.count_import
+        count = self._evse.meter.count_export if self._feeds_in else self._evse.meter.count_import
         count(flow.energy_mwh)
         self._moment += flow.lasted
         self._clock.now = max(self._clock.now, self._moment)
 
+    @property
+    def _feeds_in(self) -> bool:
+        turn = self._wish.turns_after
+        has_turned = turn is not None and self._moment - self.started_at >= turn
+        return self._wish.feeds_in is not has_turned
+
     def _stretch(self) -> timedelta:
-        left = self._time_left()
-        return self._pace.sample_every if left is None else min(self._pace.sample_every, left)
+        """Until the next sample, the end, the turn, or a change of the limit."""
+        stretches = [self._pace.sample_every]
+        if (left := self._time_left()) is not None:
+            stretches.append(left)
+        if self._wish.turns_after is not None and self._moment < (turn := self.started_at + self._wish.turns_after):
+            stretches.append(turn - self._moment)
+        if self._limit.until is not None:
+            stretches.append(self._limit.until - self._moment)
+        return min(stretches)
 
     def _time_left(self) -> timedelta | None:
         lasting = self._wish.lasting
-        return None if lasting is None else lasting - (self._moment - self._started_at)
+        return None if lasting is None else lasting - (self._moment - self.started_at)
 
     def _is_fulfilled(self) -> bool:
         return self._moved_mwh == self._wish.energy_mwh_max or self._time_left() == timedelta(0)
@@ -251,8 +290,8 @@ class Session:
 
     # Words
 
-    async def _sample(self, context: str, power_w: int) -> None:
-        sample = self._evse.sample(self._moment, context, self._vehicle, power_w, feeds_in=self._wish.feeds_in)
+    async def _sample(self, context: str, power_w: int, *, feeds_in: bool) -> None:
+        sample = self._evse.sample(self._moment, context, self._vehicle, power_w, feeds_in=feeds_in)
         if await self._tell(MeterValues(self._evse_no, (sample,), self.transaction_id)):
             self._samples += 1
 
@@ -278,7 +317,7 @@ class Session:
         return Outcome(
             self.transaction_id,
             refusal,
-            self._started_at,
+            self.started_at,
             self._moment,
             meter.shown_import_mwh - self._import_start_mwh,
             meter.shown_export_mwh - self._export_start_mwh,
@@ -287,6 +326,10 @@ class Session:
             tuple(self._faults),
             self._vehicle,
         )
+
+
+Limits = Callable[[Session, datetime], Limit]
+"""What an outlet may offer to a session at a moment."""
 
 
 def _least(limits_w: Iterable[int | None]) -> int:

@@ -5,58 +5,41 @@ honest way (`commands`): what it accepts, it does; what it does not do, it refus
 """
 
 import asyncio
+import ssl
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
 
 from wattbook.kernel.clock import ManualClock
-from wattbook.kernel.errors import Conflict, NotFound, Refused, Unavailable, WattbookError
-from wattbook.ocpp.errors import ConnectionLost
+from wattbook.kernel.errors import Conflict, NotFound, Refused, WattbookError
 from wattbook.ocpp.messages import (
     Answer,
-    BootNotification,
+    Authorization,
     ConnectorStatus,
     Heartbeat,
-    Registration,
     Request,
     StatusNotification,
     StopReason,
+    TransactionStartedAnswer,
 )
-from wattbook.ocpp.station import Station
-from wattbook.ocpp.station_transactions import Transactions
 from wattbook.ocpp.versions import V16
-from wattbook.simulate.commands import commands_of
+from wattbook.simulate.charging_profiles import ChargingProfiles
+from wattbook.simulate.commands import VerbatimCommand, commands_of
 from wattbook.simulate.evses import Evse
-from wattbook.simulate.sessions import Outcome, Pace, Session, Wish
+from wattbook.simulate.line import Address, Line, Speech, Tally
+from wattbook.simulate.network import Network
+from wattbook.simulate.outbox import Retries
+from wattbook.simulate.sessions import Limits, Outcome, Pace, Session, Wish
 from wattbook.simulate.vehicles import Vehicle
-
-VENDOR, MODEL = "wattbook", "simulated station"
-HEARTBEAT_S = 300
-"""Between heartbeats, when the management system leaves it to the station (1.6, 6.8: interval 0)."""
 
 AnswerT = TypeVar("AnswerT", bound=Answer)
 AnyT = TypeVar("AnyT")
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class Tally:
-    """What was said, and how long each answer took, in real seconds."""
-
-    sent: int = 0
-    acknowledged: int = 0
-    latencies_s: list[float] = field(default_factory=list)
-
-    @property
-    def errors(self) -> int:
-        """Messages that were not answered, or with an error."""
-        return self.sent - self.acknowledged
 
 
 class SimulatedStation:
@@ -65,10 +48,12 @@ class SimulatedStation:
     Attributes:
         clock: simulated time, which sessions pull along; may be shared by several stations.
         pace: of sessions that do not say their own.
-        heartbeat_s: real time between heartbeats.
-        tally: of everything said; may be shared.
+        line: what it says goes over this.
+        profiles: the charging profiles it was given.
+        further_commands: action → what it does on commands beyond the usual ones.
 
-    `subprotocols` are offered in this order; the session is played in whichever is chosen.
+    With a `network` of its own it outlives the loss of its connection; see `line`. `subprotocols` are offered in this
+    order, and the same is said in whichever is chosen; `rewrite` has the last word on each frame.
     """
 
     def __init__(
@@ -80,56 +65,42 @@ class SimulatedStation:
         pace: Pace | None = None,
         tally: Tally | None = None,
         subprotocols: Sequence[str] = (V16.subprotocol,),
+        rewrite: Callable[[bytes], bytes] | None = None,
+        network: Network | None = None,
         timer: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.station_id = station_id
         self.clock = clock
         self.pace: Pace = pace or Pace()
-        self.tally = tally or Tally()
-        self.heartbeat_s: int = HEARTBEAT_S
+        self.profiles = ChargingProfiles()
+        self.further_commands: dict[str, VerbatimCommand] = {}
         self._evses = dict(enumerate(evses or [Evse()], start=1))
-        self._subprotocols = tuple(subprotocols)
-        self._transactions = Transactions(station_id)
-        self._timer = timer
-        self._connection: Station | None = None
-        self._address: tuple[str, bytes | None] = ("", None)
         self._running: dict[int, Session] = {}
         self._remote: list[asyncio.Task[Outcome]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
+        self.line = Line(
+            station_id,
+            clock,
+            commands_of(self),
+            self._reports,
+            self._named,
+            speech=Speech(subprotocols, rewrite),
+            tally=tally or Tally(),
+            network=network,
+            timer=timer,
+        )
 
     # The connection
 
-    async def connect(self, url: str, password: bytes | None = None) -> None:
+    async def connect(self, url: str, password: bytes | None = None, tls: ssl.SSLContext | None = None) -> None:
         """Connect to `<url>/<station id>`, introduce the station, report every outlet, and keep the heart beating.
 
         Raises:
             Unavailable: refused, or not reachable.
             Refused: connected, but the registration is pending or rejected.
         """
-        if self.is_connected:
-            raise Conflict(f"{self.station_id} is connected already")
-        self._address = (url, password)
-        self._connection = await Station.connect(
-            url,
-            self.station_id,
-            commands_of(self),
-            password=password,
-            subprotocols=self._subprotocols,
-            clock=self.clock,
-            transactions=self._transactions,
-        )
-        try:
-            boot = await self.call(BootNotification(VENDOR, MODEL, serial_number=self.station_id[:25]))
-            if boot.status is not Registration.ACCEPTED:
-                raise Refused(f"the registration of {self.station_id} is {boot.status}", reason=boot.status.value)
-            self.heartbeat_s = boot.interval_s or HEARTBEAT_S
-            await self.call(StatusNotification(0, ConnectorStatus.AVAILABLE, occurred_at=self.clock()))
-            for number in self._evses:
-                await self.rest(number)
-        except WattbookError:
-            await self._connection.close()
-            raise
-        self.spawn(self._beat())
+        await self.line.connect(Address(url, password, tls))
+        self.spawn(self.line.beat())
 
     async def leave(self) -> None:
         """Stop every session in order, say goodbye and wait for the end."""
@@ -138,31 +109,63 @@ class SimulatedStation:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._connection is not None:
-            await self._connection.close()
+        await self.line.hang_up()
 
     def cut(self) -> None:
         """Lose the network: no goodbye, and what runs goes on unheard."""
-        if self._connection is not None:
-            self._connection.cut()
+        self.line.cut()
 
     @property
     def is_connected(self) -> bool:
-        return self._connection is not None and self._connection.closed_because is None
+        return self.line.is_connected
+
+    @property
+    def tally(self) -> Tally:
+        return self.line.tally
 
     async def call(self, request: Request[AnswerT]) -> AnswerT:
-        """Say something and wait for the answer; see `Connection.call` for what it raises."""
-        if self._connection is None:
-            raise Unavailable(f"{self.station_id} is not connected")
-        self.tally.sent += 1
-        asked_at = self._timer()
-        answer = await self._connection.call(request)
-        self.tally.latencies_s.append(self._timer() - asked_at)
-        self.tally.acknowledged += 1
-        return answer
+        """Say something and wait for the answer; see `Line.call`."""
+        return await self.line.call(request)
 
     async def heartbeat(self) -> None:
         await self.call(Heartbeat())
+
+    @property
+    def heartbeat_s(self) -> int:
+        """Real time between heartbeats."""
+        return self.line.heartbeat_s
+
+    @heartbeat_s.setter
+    def heartbeat_s(self, seconds: int) -> None:
+        self.line.heartbeat_s = seconds
+
+    @property
+    def retries(self) -> Retries:
+        """How often what concerns a transaction is said when it was not processed."""
+        return self.line.outbox.retries
+
+    @retries.setter
+    def retries(self, retries: Retries) -> None:
+        self.line.outbox.retries = retries
+
+    def _reports(self) -> Iterator[StatusNotification]:
+        """The station, and each outlet as it is now."""
+        yield StatusNotification(0, ConnectorStatus.AVAILABLE, occurred_at=self.clock())
+        for number, evse in self._evses.items():
+            if number not in self._running:
+                evse.status = evse.resting_status
+            yield StatusNotification(number, evse.status, occurred_at=self.clock())
+
+    def _named(self, own_name: str, answer: TransactionStartedAnswer) -> None:
+        """A transaction that began unheard has its name now, or ends for want of consent.
+
+        1.6 calls the latter StopTransactionOnInvalidId, 2.x StopTxOnInvalidId.
+        """
+        for session in self._running.values():
+            if session.transaction_id == own_name:
+                session.transaction_id = answer.transaction_id
+                if answer.token_info.status is not Authorization.ACCEPTED:
+                    session.stop(StopReason.DEAUTHORIZED)
 
     # Outlets
 
@@ -211,19 +214,24 @@ class SimulatedStation:
         energy_mwh: int | None = None,
         lasting: timedelta | None = None,
         power_w_max: int | None = None,
+        turns_after: timedelta | None = None,
         pace: Pace | None = None,
     ) -> Outcome:
         """A driver comes, charges and drives away. Without energy and time, until the battery is full.
 
         Args:
             energy_mwh: the session ends when so much was drawn, or the battery is full.
+            turns_after: from then on the vehicle feeds in.
             lasting: it ends after this simulated time, and lasts so long even when the battery is full before.
 
         Raises:
             NotFound, Conflict: no such outlet, out of service, or in use.
             InvalidInput: a limit that is not above zero.
+            Refused: the outlet or the vehicle cannot feed in.
         """
-        wish = Wish(token, energy_mwh_max=energy_mwh, lasting=lasting, power_w_max=power_w_max)
+        wish = Wish(token, energy_mwh_max=energy_mwh, lasting=lasting, power_w_max=power_w_max, turns_after=turns_after)
+        if turns_after is not None:
+            self._require_feed_in(evse, vehicle)
         return await self._visit(evse, vehicle, wish, pace)
 
     async def feed_in(
@@ -243,10 +251,7 @@ class SimulatedStation:
             Refused: the outlet or the vehicle cannot feed in.
         """
         wish = Wish(token, feeds_in=True, energy_mwh_max=energy_mwh, lasting=lasting, power_w_max=power_w_max)
-        if not self.evse(evse).feed_in_max_w:
-            raise Refused(f"EVSE {evse} of {self.station_id} cannot feed in", reason="outlet")
-        if not vehicle.model.feed_in_max_w:
-            raise Refused(f"a {vehicle.model.name} cannot feed in", reason="vehicle")
+        self._require_feed_in(evse, vehicle)
         return await self._visit(evse, vehicle, wish, pace)
 
     def session(self, evse: int) -> Session | None:
@@ -278,10 +283,11 @@ class SimulatedStation:
 
     async def restart(self, reason: StopReason) -> None:
         """End every session, then connect anew."""
-        url, password = self._address
+        address = self.line.address
+        assert address is not None, "somebody told it so over its line"
         await self.stop_sessions(reason)
         await self.leave()
-        await self.connect(url, password)
+        await self.connect(address.url, address.password, address.tls)
 
     def spawn(self, work: Coroutine[Any, Any, AnyT]) -> "asyncio.Task[AnyT]":
         """Do this beside everything else, until the station leaves."""
@@ -291,6 +297,12 @@ class SimulatedStation:
         return task
 
     # Inside
+
+    def _require_feed_in(self, evse: int, vehicle: Vehicle) -> None:
+        if not self.evse(evse).feed_in_max_w:
+            raise Refused(f"EVSE {evse} of {self.station_id} cannot feed in", reason="outlet")
+        if not vehicle.model.feed_in_max_w:
+            raise Refused(f"a {vehicle.model.name} cannot feed in", reason="vehicle")
 
     async def _visit(self, number: int, vehicle: Vehicle, wish: Wish, pace: Pace | None) -> Outcome:
         evse = self.evse(number)
@@ -307,9 +319,15 @@ class SimulatedStation:
             raise Conflict(f"EVSE {number} of {self.station_id} is out of service")
         if number in self._running:
             raise Conflict(f"EVSE {number} of {self.station_id} is in use")
-        session = Session(self.call, number, evse, vehicle, wish, self.clock, pace or self.pace)
+        session = Session(self.call, number, evse, vehicle, wish, self.clock, pace or self.pace, self._limits(number))
         self._running[number] = session
         return session
+
+    def _limits(self, number: int) -> Limits:
+        """What an outlet may offer by its charging profiles; the limit of the station is shared by all that charge."""
+        return lambda session, moment: self.profiles.limit(
+            number, moment, session.started_at, session.transaction_id, sharing=max(1, len(self._running))
+        )
 
     async def _run(self, number: int, session: Session, *, stays: bool) -> Outcome:
         """Play it and free the outlet; one whose vehicle stays rests as it ended (1.6, 4.9: Finishing)."""
@@ -324,18 +342,9 @@ class SimulatedStation:
             return outcome
         finally:
             evse.vehicle = evse.vehicle if stays else None
+            self.profiles.end_transaction(number)
             del self._running[number]
             session.finished.set()
-
-    async def _beat(self) -> None:
-        while True:
-            await asyncio.sleep(self.heartbeat_s)
-            try:
-                await self.heartbeat()
-            except ConnectionLost:
-                return
-            except WattbookError as error:
-                log.warning("heartbeat-not-answered", station_id=self.station_id, reason=error.message)
 
     def _done(self, task: "asyncio.Task[Any]") -> None:
         self._tasks.discard(task)

@@ -19,10 +19,14 @@ async def show_fleet(plan: FleetPlan, console: Console) -> FleetReport:
 
 
 def fleet_table(plan: FleetPlan, report: FleetReport) -> Table:
-    table = Table("what", "how much", title=f"{plan.count} stations, seed {plan.seed}")
+    table = Table(
+        "what", "how much", title=f"{plan.count} stations, OCPP {plan.version}, {plan.scenario}, seed {plan.seed}"
+    )
     table.columns[1].justify = "right"
     table.add_row("sessions", f"{report.sessions:,}")
     table.add_row("energy", str(Energy(report.import_mwh)))
+    if report.export_mwh:
+        table.add_row("energy fed in", str(Energy(report.export_mwh)))
     table.add_row("messages sent", f"{report.tally.sent:,}")
     table.add_row("acknowledged", f"{report.tally.acknowledged:,}")
     table.add_row("errors", f"{report.tally.errors:,}")
