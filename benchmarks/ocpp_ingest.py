@@ -93,7 +93,7 @@ async def measure_ours(plan: Plan, messages: int) -> Figures:
         web_port=free_port(),
         name="bench",
     )
-    estate = await _furnished(settings, plan.stations)
+    estate = await furnished(settings, plan.stations)
     log = settings.data / "serve.log"
     async with serving_process(settings, log) as process:
         await require_up(settings, process, log)
@@ -129,7 +129,7 @@ def load(plan: Plan, url: str, messages: int, token: str) -> Figures:
     return figures
 
 
-async def _furnished(settings: Settings, stations: int) -> Estate:
+async def furnished(settings: Settings, stations: int) -> Estate:
     with owned_database(settings) as url:
         database = Database(url)
         async with database.transaction() as connection:
