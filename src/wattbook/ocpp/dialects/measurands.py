@@ -44,11 +44,14 @@ def samples(meter_values: Sequence[JsonObject], gather: Gather) -> tuple[Sample,
     for meter_value in meter_values:
         taken_at = parse_rfc3339(meter_value["timestamp"])
         gathered: dict[str, tuple[dict[str, Any], list[Reading]]] = {}
+        last: str | None = None
+        totals: dict[str, Any] = {}
+        readings: list[Reading] = []
         for value in meter_value["sampledValue"]:
             context = value.get("context", DEFAULT_CONTEXT)
-            if context not in gathered:
-                gathered[context] = ({}, [])
-            gather(value, *gathered[context])
+            if context != last:
+                last, (totals, readings) = context, gathered.setdefault(context, ({}, []))
+            gather(value, totals, readings)
         for context, (totals, readings) in gathered.items():
             found.append(Sample(taken_at, context, readings=tuple(readings), **totals))
     return tuple(found)
@@ -57,5 +60,5 @@ def samples(meter_values: Sequence[JsonObject], gather: Gather) -> tuple[Sample,
 def mwh(number: Decimal | int, mwh_per_unit: int) -> int | None:
     """A register's value in whole mWh, cut off downward; None when no register can show it."""
     numerator, denominator = number.as_integer_ratio()
-    amount = div_floor(numerator * mwh_per_unit, denominator)
+    amount = numerator * mwh_per_unit if denominator == 1 else div_floor(numerator * mwh_per_unit, denominator)
     return amount if abs(amount) <= AMOUNT_MAX else None

@@ -85,6 +85,8 @@ from wattbook.ocpp.versions import V16
 NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,2})?")
 
 ID_TAG_LENGTH_MAX = 20
+NO_TOTAL: tuple[None, int] = (None, 0)
+
 AUTHORIZATIONS = {
     Authorization.NO_CREDIT: Authorization.BLOCKED,
     Authorization.NOT_ALLOWED_AT_EVSE: Authorization.INVALID,
@@ -107,9 +109,9 @@ def _gather(value: JsonObject, totals: dict[str, Any], readings: list[Reading]) 
     get = value.get
     text, measurand, unit = value["value"], get("measurand", DEFAULT_MEASURAND), get("unit")
     phase, location, signed = get("phase"), get("location"), get("format") == "SignedData"
-    number = Decimal(text) if not signed and NUMBER.fullmatch(text) else None
+    number = _number(text) if not signed else None
     if number is not None and phase is None:
-        field, factor = TOTALS.get((measurand, unit), (None, 0))
+        field, factor = TOTALS.get((measurand, unit), NO_TOTAL)
         # A total is measured at the outlet; only the state of charge is known in the vehicle.
         if field is not None and field not in totals and (location in AT_OUTLET or field == SOC_FIELD):
             amount = measurands.mwh(number, factor) if field in ENERGY_TOTALS else number * factor
@@ -117,6 +119,13 @@ def _gather(value: JsonObject, totals: dict[str, Any], readings: list[Reading]) 
                 totals[field] = amount
                 return
     readings.append(Reading(measurand, number, text if number is None else None, unit, phase, location, signed))
+
+
+def _number(text: str) -> Decimal | None:
+    """Exact; most values are a few digits and need no closer look."""
+    if len(text) <= 18 and text.isascii() and text.isdigit():
+        return Decimal(text)
+    return Decimal(text) if NUMBER.fullmatch(text) else None
 
 
 def _write_samples(samples: Sequence[Sample]) -> list[JsonObject]:
