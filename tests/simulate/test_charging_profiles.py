@@ -204,5 +204,38 @@ async def test_what_a_station_does_not_know_it_says(central: Central, station: S
     assert refused.value.rpc_code is ErrorCode.NOT_SUPPORTED
 
 
+async def test_settings_are_read_and_changed(central: Central, station: SimulatedStation) -> None:
+    """B05, B06; 1.6 has keys for them."""
+    if station.line.version == "1.6":
+        return
+    heartbeat = {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": "HeartbeatInterval"}}
+    unknown = {"component": {"name": "Moon"}, "variable": {"name": "Phase"}}
+    phase = {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": "Phase"}}
+    (got, *others) = (await tell(central, "GetVariables", {"getVariableData": [heartbeat, unknown, phase]}))[
+        "getVariableResult"
+    ]
+    assert (got["attributeStatus"], got["attributeValue"]) == ("Accepted", "300")
+    assert [other["attributeStatus"] for other in others] == ["UnknownComponent", "UnknownVariable"]
+    asked = [heartbeat | {"attributeValue": value} for value in ("60", "often")]
+    results = (await tell(central, "SetVariables", {"setVariableData": asked}))["setVariableResult"]
+    assert [result["attributeStatus"] for result in results] == ["Accepted", "Rejected"]
+    assert station.heartbeat_s == 60
+
+
+async def test_what_is_triggered_is_said(central: Central, station: SimulatedStation) -> None:
+    """1.6, 5.17; F06."""
+    answers = [
+        (await tell(central, "TriggerMessage", {"requestedMessage": message}))["status"]
+        for message in ("BootNotification", "Heartbeat", "StatusNotification", "FirmwareStatusNotification")
+    ]
+    assert answers == ["Accepted", "Accepted", "Accepted", "NotImplemented"]
+    await central.hears(m.BootNotification, 2)
+    await central.hears(m.Heartbeat, 1)
+    await central.hears(m.StatusNotification, 3 + 2)
+    place = {"connectorId": 9} if station.line.version == "1.6" else {"evse": {"id": 9}}
+    asked = {"requestedMessage": "StatusNotification", **place}
+    assert (await tell(central, "TriggerMessage", asked))["status"] == "Rejected"
+
+
 def test_the_clock_of_these_tests_is_the_one_of_the_schedule() -> None:
     assert datetime(2026, 9, 30, 12, tzinfo=BEGAN.tzinfo) == BEGAN

@@ -17,7 +17,9 @@ from wattbook.charging.views import orphans, sessions_between
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import ManualClock, system_clock
 from wattbook.kernel.units import MWH_PER_KWH
+from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.gateway import Gateway
+from wattbook.ocpp.messages import StopReason
 from wattbook.ocpp.transaction_log import missing_events
 from wattbook.ocpp.versions import VERSIONS
 from wattbook.simulate.estate import Estate, furnish
@@ -25,7 +27,8 @@ from wattbook.simulate.evses import Evse, Meter
 from wattbook.simulate.fleet import FleetPlan, FleetReport, run_fleet
 from wattbook.simulate.network import Network, Outage
 from wattbook.simulate.scenarios import SCENARIOS
-from wattbook.simulate.sessions import Outcome
+from wattbook.simulate.sessions import Outcome, Pace
+from wattbook.simulate.smart_charging import set_profile
 from wattbook.simulate.stations import SimulatedStation
 from wattbook.simulate.vehicles import Vehicle, VehicleModel
 
@@ -183,6 +186,34 @@ async def test_a_driver_whom_nobody_knows_is_stopped_when_the_station_hears_of_i
     (session,) = await booked(database)
     assert (session.state, session.import_mwh) == ("invalid", outcome.import_mwh)
     assert (await prove(database)).holds
+
+
+@pytest.mark.parametrize("dc", [False, True], ids=["AC", "DC"])
+@pytest.mark.parametrize("version", ["2.0.1", "2.1"])
+async def test_what_a_vehicle_needs_is_answered_with_a_schedule(
+    database: Database, gateway: Gateway, estate: Estate, version: str, *, dc: bool
+) -> None:
+    """K15."""
+    station = SimulatedStation(
+        estate.station(0), ManualClock(BEGAN), [Evse(11_000, dc=dc)], subprotocols=[f"ocpp{version}"]
+    )
+    await station.connect(url(gateway))
+    given: asyncio.Future[JsonObject] = asyncio.get_running_loop().create_future()
+
+    async def take(payload: JsonObject) -> JsonObject:
+        given.set_result(payload)
+        return await set_profile(station, payload)
+
+    station.further_commands["SetChargingProfile"] = take
+    pace = Pace(MINUTE, pause_s=60.0)
+    charging = asyncio.create_task(station.charge(estate.token(0), CAR, tells_needs=True, pace=pace))
+    profile = (await asyncio.wait_for(given, 20))["chargingProfile"]
+    (period,) = profile["chargingSchedule"][0]["chargingSchedulePeriod"]
+    assert period["limit"] == (100_000 if dc else 15 * 230 * 3)
+    assert len(station.profiles) == 1
+    await station.stop_session(1, StopReason.LOCAL)
+    assert (await charging).faults == ()
+    await station.leave()
 
 
 # Fleets

@@ -7,7 +7,6 @@ until a session has ended.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
-from datetime import timedelta
 from functools import partial
 from typing import Any, Protocol
 
@@ -37,11 +36,12 @@ from wattbook.ocpp.messages import (
     VerbatimAnswer,
 )
 from wattbook.ocpp.station import Commands
-from wattbook.simulate import smart_charging
+from wattbook.simulate import settings, smart_charging
 from wattbook.simulate.charging_profiles import ChargingProfiles
 from wattbook.simulate.evses import Evse
 from wattbook.simulate.outbox import Retries
 from wattbook.simulate.sessions import Pace, Session
+from wattbook.simulate.settings import KEYS
 
 VerbatimCommand = Callable[[JsonObject], Awaitable[JsonObject]]
 """From the payload of a command to that of its answer."""
@@ -70,6 +70,12 @@ class Obedient(Protocol):
 
     async def rest(self, number: int) -> None: ...
 
+    async def report(self, number: int) -> None: ...
+
+    async def introduce(self) -> None: ...
+
+    async def heartbeat(self) -> None: ...
+
     async def restart(self, reason: StopReason) -> None: ...
 
     def spawn(self, work: Coroutine[Any, Any, Any], /) -> object: ...
@@ -77,22 +83,6 @@ class Obedient(Protocol):
 
 ACCEPTED = CommandAnswer(CommandStatus.ACCEPTED)
 REJECTED = CommandAnswer(CommandStatus.REJECTED)
-
-HEARTBEAT_KEY = "HeartbeatInterval"
-ATTEMPTS_KEY, RETRY_KEY = "TransactionMessageAttempts", "TransactionMessageRetryInterval"
-SETTING_MAX = 86_400
-
-CONFIGURATION: dict[str, tuple[bool, Callable[[Obedient], str]]] = {
-    "AuthorizeRemoteTxRequests": (True, lambda _: "false"),
-    HEARTBEAT_KEY: (False, lambda station: str(station.heartbeat_s)),
-    "MeterValueSampleInterval": (True, lambda station: str(int(station.pace.sample_every.total_seconds()))),
-    "NumberOfConnectors": (True, lambda station: str(len(station.evses))),
-    "StopTransactionOnInvalidId": (True, lambda _: "true"),
-    "SupportedFeatureProfiles": (True, lambda _: "Core,SmartCharging"),
-    ATTEMPTS_KEY: (False, lambda station: str(station.retries.attempts)),
-    RETRY_KEY: (False, lambda station: str(int(station.retries.interval.total_seconds()))),
-}
-"""Key (1.6, chapter 9) → whether it is read-only, and its value."""
 
 
 def commands_of(station: Obedient) -> Commands:
@@ -142,20 +132,16 @@ def commands_of(station: Obedient) -> Commands:
         return ACCEPTED
 
     async def get_configuration(request: GetConfiguration) -> ConfigurationAnswer:
-        known = [key for key in request.keys or CONFIGURATION if key in CONFIGURATION]
+        known = {key: KEYS[key] for key in request.keys or KEYS if key in KEYS}
         return ConfigurationAnswer(
-            tuple(ConfigurationValue(key, CONFIGURATION[key][0], CONFIGURATION[key][1](station)) for key in known),
-            tuple(key for key in request.keys if key not in CONFIGURATION),
+            tuple(ConfigurationValue(key, each.change is None, each.value(station)) for key, each in known.items()),
+            tuple(key for key in request.keys if key not in KEYS),
         )
 
     async def change_configuration(change: ChangeConfiguration) -> CommandAnswer:
-        """What can be set is a number; the interval of heartbeats counts from the next one."""
-        if change.key not in CONFIGURATION:
+        if change.key not in KEYS:
             return CommandAnswer(CommandStatus.NOT_SUPPORTED)
-        if CONFIGURATION[change.key][0] or not change.value.isdecimal() or not 0 < int(change.value) <= SETTING_MAX:
-            return REJECTED
-        _set(station, change.key, int(change.value))
-        return ACCEPTED
+        return CommandAnswer(KEYS[change.key].set(station, change.value))
 
     async def clear_cache(_: ClearCache) -> CommandAnswer:
         """Rejected: there is no cache (1.6, 5.4)."""
@@ -168,6 +154,10 @@ def commands_of(station: Obedient) -> Commands:
         "SetChargingProfile": partial(smart_charging.set_profile, station),
         "ClearChargingProfile": partial(smart_charging.clear_profile, station),
         "GetCompositeSchedule": partial(smart_charging.composite_schedule, station),
+        "GetVariables": partial(settings.get_variables, station),
+        "SetVariables": partial(settings.set_variables, station),
+        "TriggerMessage": partial(_trigger, station),
+        "ExtendedTriggerMessage": partial(_trigger, station),
     }
 
     async def verbatim(command: Verbatim) -> VerbatimAnswer:
@@ -191,10 +181,22 @@ def commands_of(station: Obedient) -> Commands:
     return commands
 
 
-def _set(station: Obedient, key: str, number: int) -> None:
-    if key == HEARTBEAT_KEY:
-        station.heartbeat_s = number
-    elif key == ATTEMPTS_KEY:
-        station.retries = Retries(number, station.retries.interval)
-    elif key == RETRY_KEY:
-        station.retries = Retries(station.retries.attempts, timedelta(seconds=number))
+async def _trigger(station: Obedient, payload: JsonObject) -> JsonObject:
+    """Say what is asked for, after the answer (1.6, 5.17; 2.0.1 Part 2, F06)."""
+    asked, evse = payload["requestedMessage"], payload.get("connectorId", payload.get("evse", {}).get("id"))
+    if evse and evse not in station.evses:
+        return {"status": "Rejected"}
+    if asked == "StatusNotification":
+        for number in [evse] if evse else station.evses:
+            station.spawn(station.report(number))
+    elif asked in TRIGGERED:
+        station.spawn(TRIGGERED[asked](station))
+    else:
+        return {"status": "NotImplemented"}
+    return {"status": "Accepted"}
+
+
+TRIGGERED: dict[str, Callable[[Obedient], Coroutine[Any, Any, Any]]] = {
+    "BootNotification": lambda station: station.introduce(),
+    "Heartbeat": lambda station: station.heartbeat(),
+}

@@ -146,15 +146,22 @@ class Line:
         self.address = address
         connection = await self._open(address)
         try:
-            boot = BootNotification(self._speech.vendor, self._speech.model, serial_number=self._station_id[:25])
-            answer = await self._ask(boot)
-            if answer.status is not Registration.ACCEPTED:
-                raise Refused(f"the registration of {self._station_id} is {answer.status}", reason=answer.status.value)
-            self.heartbeat_s = answer.interval_s or HEARTBEAT_S
+            await self.introduce()
             await self._catch_up()
         except WattbookError:
             await connection.close()
             raise
+
+    async def introduce(self) -> None:
+        """
+        Raises:
+            Refused: the registration is pending or rejected.
+        """
+        boot = BootNotification(self._speech.vendor, self._speech.model, serial_number=self._station_id[:25])
+        answer = await self._ask(boot)
+        if answer.status is not Registration.ACCEPTED:
+            raise Refused(f"the registration of {self._station_id} is {answer.status}", reason=answer.status.value)
+        self.heartbeat_s = answer.interval_s or HEARTBEAT_S
 
     async def hang_up(self) -> None:
         """Say goodbye and wait for the end."""

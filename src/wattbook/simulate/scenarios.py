@@ -14,6 +14,7 @@ from cryptography import x509
 
 from wattbook.kernel.errors import InvalidInput
 from wattbook.ocpp.quirks import profiles
+from wattbook.ocpp.versions import V16
 from wattbook.simulate.certificates import StationKey, come_back_certified, take_certificate
 from wattbook.simulate.network import Network, Outage
 from wattbook.simulate.sessions import Outcome, Pace
@@ -98,9 +99,16 @@ async def exchange(station: SimulatedStation, visit: Visit) -> Outcome:
 
 
 async def watched(station: SimulatedStation, visit: Visit) -> Outcome:
-    """Slowly enough that somebody may send a charging profile meanwhile, which is obeyed (K)."""
+    """Slowly enough that somebody may send a charging profile meanwhile, which is obeyed (K).
+
+    Simulated time is over: a schedule with a start of its own has one after the session, a relative one holds.
+    """
     return await station.charge(
-        visit.token, random_vehicle(visit.random), lasting=visit.lasting(), pace=Pace(MINUTE, pause_s=0.5)
+        visit.token,
+        random_vehicle(visit.random),
+        lasting=visit.lasting(),
+        tells_needs=station.line.version != V16.name,
+        pace=Pace(MINUTE, pause_s=0.5),
     )
 
 

@@ -17,11 +17,14 @@ from typing import Protocol, TypeVar
 
 from wattbook.kernel.clock import ManualClock
 from wattbook.kernel.errors import InvalidInput, WattbookError
+from wattbook.kernel.units import MWH_PER_WH, div_ceil, div_floor
 from wattbook.ocpp.errors import ConnectionLost
+from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import (
     Answer,
     Authorization,
     Authorize,
+    ChargingNeeds,
     ConnectorStatus,
     IdToken,
     MeterValues,
@@ -31,11 +34,14 @@ from wattbook.ocpp.messages import (
     TransactionStarted,
     TransactionStopped,
 )
-from wattbook.simulate.charging_profiles import UNLIMITED, Limit
+from wattbook.simulate.charging_profiles import PHASES, UNLIMITED, VOLTS, Limit
 from wattbook.simulate.evses import Evse
 from wattbook.simulate.vehicles import Flow, Vehicle, charge, feed_in
 
 AnswerT = TypeVar("AnswerT", bound=Answer)
+
+DC_VOLTS, AMPERES_MIN = 400, 6
+"""Of a vehicle's battery; and below which no vehicle charges (IEC 61851-1)."""
 
 BEGIN, PERIODIC, END = "Transaction.Begin", "Sample.Periodic", "Transaction.End"
 
@@ -72,6 +78,7 @@ class Wish:
         lasting: it ends after this time, and lasts so long even when the battery is full before.
         power_w_max: a limit below the outlet's and the vehicle's own.
         turns_after: from then on energy flows the other way.
+        tells_needs: the vehicle tells what it needs, as soon as the session has begun (since 2.0.1: K15).
         shows_token: ask whether the token is good before the start; a remote start has been asked for already.
     """
 
@@ -81,6 +88,7 @@ class Wish:
     lasting: timedelta | None = None
     power_w_max: int | None = None
     turns_after: timedelta | None = None
+    tells_needs: bool = False
     shows_token: bool = True
 
     def __post_init__(self) -> None:
@@ -168,6 +176,9 @@ class Session:
         await self._report(ConnectorStatus.PREPARING)
         refusal = await self._begin()
         if refusal is None:
+            if self._wish.tells_needs:
+                await self._tell(charging_needs(self._evse_no, self._evse, self._vehicle))
+                await self._pause()
             await self._report(ConnectorStatus.CHARGING)
             await self._flow()
             await self._end()
@@ -330,6 +341,33 @@ class Session:
 
 Limits = Callable[[Session, datetime], Limit]
 """What an outlet may offer to a session at a moment."""
+
+
+def charging_needs(evse_no: int, evse: Evse, vehicle: Vehicle) -> ChargingNeeds:
+    """What a vehicle tells of itself by ISO 15118."""
+    energy_wh = div_ceil(vehicle.room_mwh, MWH_PER_WH)
+    if evse.dc:
+        volts = DC_VOLTS
+        told: JsonObject = {
+            "requestedEnergyTransfer": "DC",
+            "dcChargingParameters": {
+                "evMaxCurrent": div_floor(vehicle.model.dc_max_w, volts),
+                "evMaxVoltage": volts,
+                "energyAmount": energy_wh,
+                "evMaxPower": vehicle.model.dc_max_w,
+            },
+        }
+    else:
+        told = {
+            "requestedEnergyTransfer": "AC_three_phase",
+            "acChargingParameters": {
+                "energyAmount": energy_wh,
+                "evMinCurrent": AMPERES_MIN,
+                "evMaxCurrent": div_floor(vehicle.model.ac_max_w, VOLTS * PHASES),
+                "evMaxVoltage": VOLTS,
+            },
+        }
+    return ChargingNeeds(evse_no, told["requestedEnergyTransfer"], said={"evseId": evse_no, "chargingNeeds": told})
 
 
 def _least(limits_w: Iterable[int | None]) -> int:

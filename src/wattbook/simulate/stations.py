@@ -130,6 +130,14 @@ class SimulatedStation:
     async def heartbeat(self) -> None:
         await self.call(Heartbeat())
 
+    async def introduce(self) -> None:
+        """Once more.
+
+        Raises:
+            Refused: the registration is pending or rejected.
+        """
+        await self.line.introduce()
+
     @property
     def heartbeat_s(self) -> int:
         """Real time between heartbeats."""
@@ -201,7 +209,11 @@ class SimulatedStation:
         """Report what an outlet is while no session runs there."""
         evse = self.evse(number)
         evse.status = evse.resting_status
-        await self.call(StatusNotification(number, evse.status, occurred_at=self.clock()))
+        await self.report(number)
+
+    async def report(self, number: int) -> None:
+        """Report what an outlet is now."""
+        await self.call(StatusNotification(number, self.evse(number).status, occurred_at=self.clock()))
 
     # Sessions
 
@@ -215,6 +227,7 @@ class SimulatedStation:
         lasting: timedelta | None = None,
         power_w_max: int | None = None,
         turns_after: timedelta | None = None,
+        tells_needs: bool = False,
         pace: Pace | None = None,
     ) -> Outcome:
         """A driver comes, charges and drives away. Without energy and time, until the battery is full.
@@ -222,6 +235,7 @@ class SimulatedStation:
         Args:
             energy_mwh: the session ends when so much was drawn, or the battery is full.
             turns_after: from then on the vehicle feeds in.
+            tells_needs: the vehicle tells what it needs, for a schedule to be made (since 2.0.1: K15).
             lasting: it ends after this simulated time, and lasts so long even when the battery is full before.
 
         Raises:
@@ -229,7 +243,14 @@ class SimulatedStation:
             InvalidInput: a limit that is not above zero.
             Refused: the outlet or the vehicle cannot feed in.
         """
-        wish = Wish(token, energy_mwh_max=energy_mwh, lasting=lasting, power_w_max=power_w_max, turns_after=turns_after)
+        wish = Wish(
+            token,
+            energy_mwh_max=energy_mwh,
+            lasting=lasting,
+            power_w_max=power_w_max,
+            turns_after=turns_after,
+            tells_needs=tells_needs,
+        )
         if turns_after is not None:
             self._require_feed_in(evse, vehicle)
         return await self._visit(evse, vehicle, wish, pace)
