@@ -40,11 +40,12 @@ def main() -> None:
     parser.add_argument("--stations", type=int, default=500)
     parser.add_argument("--messages", type=int, default=200_000)
     parser.add_argument("--peer-messages", type=int, default=10_000)
+    parser.add_argument("--gateways", type=int, default=2, help="processes of ours; the machine has two cores")
     chosen = parser.parse_args()
     message = chosen.message or ("MeterValues" if chosen.version == "1.6" else "TransactionEvent")
     kind = ("--version", chosen.version, "--message", message)
     with tempfile.TemporaryDirectory() as folder:
-        plan = Plan(Path(folder), chosen.stations, kind)
+        plan = Plan(Path(folder), chosen.stations, kind, chosen.gateways)
         ours = asyncio.run(measure_ours(plan, chosen.messages))
         bare = measure_process(plan, chosen.messages, "benchmarks._gateway_without_database", path="/ocpp")
         peer = measure_process(plan, chosen.peer_messages, "benchmarks._peer_ocpp", chosen.version)
@@ -67,6 +68,7 @@ def main() -> None:
             "version": chosen.version,
             "message": message,
             "stations": chosen.stations,
+            "gateways": chosen.gateways,
             "durable_to_bare": round(ours["messages_per_s"] / bare["messages_per_s"], 2),
             **measured,
         },
@@ -77,11 +79,12 @@ def main() -> None:
 
 @dataclass(frozen=True)
 class Plan:
-    """Where files go, how many stations speak, and what they say."""
+    """Where files go, how many stations speak, what they say, and how many processes of ours listen."""
 
     folder: Path
     stations: int
     kind: tuple[str, ...]
+    gateways: int
 
 
 async def measure_ours(plan: Plan, messages: int) -> Figures:
@@ -92,6 +95,7 @@ async def measure_ours(plan: Plan, messages: int) -> Figures:
         web_host=HOST,
         web_port=free_port(),
         name="bench",
+        ocpp_gateways=plan.gateways,
     )
     estate = await furnished(settings, plan.stations)
     log = settings.data / "serve.log"

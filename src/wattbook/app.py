@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -42,6 +45,7 @@ from wattbook.db.metadata import metadata
 from wattbook.db.migrate import upgrade
 from wattbook.household.checks import CHECKS as HOUSEHOLD_CHECKS
 from wattbook.kernel.clock import Clock, system_clock
+from wattbook.kernel.errors import Unavailable
 from wattbook.kernel.telemetry import tune_garbage_collection
 from wattbook.ocpp.gateway import Gateway
 from wattbook.ocpp.outcomes import Outcomes, webhook_tasks
@@ -61,6 +65,7 @@ CHECKS: Final = (*CHARGING_CHECKS, *HOUSEHOLD_CHECKS, *ROAMING_CHECKS)
 HOLDS_EXPIRE_EVERY: Final = timedelta(seconds=30)
 HISTORY_EVERY: Final = timedelta(minutes=5)
 JOBS_AT_ONCE: Final = 8
+GATEWAY_ENDS_WITHIN_S: Final = 15.0
 
 log = structlog.get_logger(__name__)
 
@@ -149,32 +154,93 @@ async def serving(settings: Settings, url: str, *, clock: Clock = system_clock) 
         await stack.enter_async_context(_every(HOLDS_EXPIRE_EVERY, _expire_holds, database, clock))
         await _tend_history(settings, database, clock)
         await stack.enter_async_context(_every(HISTORY_EVERY, partial(_tend_history, settings), database, clock))
+        gateway = await stack.enter_async_context(_gateway(settings, roaming))
+        await stack.enter_async_context(_more_gateways(settings, url, gateway))
+        # The last door: who asks `/healthz` and hears that all is well finds the stations' door open too.
+        web_port = await stack.enter_async_context(_listening(web, settings))
+        await stack.enter_async_context(_beside(announce(roaming)))
+        log.info("serving", party=settings.party, ocpp_port=gateway.port, web_port=web_port)
+        yield Running(settings, database, gateway.port, web_port, gateway.tls_port)
+
+
+@asynccontextmanager
+async def _gateway(settings: Settings, roaming: Roaming) -> AsyncIterator[Gateway]:
+    """The stations' doors, open while the block runs."""
+    async with AsyncExitStack() as stack:
+        clock = roaming.clock
         authority = Authority.open(settings.authority_folder, settings.name, clock())
         responders = await stack.enter_async_context(Responders(clock))
         contract_roots = _roots(settings.ocpp_contract_roots)
-        desk = CertificateDesk(authority, responders, clock, contract_roots=contract_roots)
         gateway = Gateway(
-            database,
+            roaming.database,
             clock,
             heartbeat_interval_s=settings.heartbeat_interval_s,
             partners=OcpiConsent(roaming),
             subscribers=[subscriber(roaming)],
             policy=Policy(change_interval=timedelta(seconds=settings.announce_interval_s)),
             security_profile=settings.ocpp_security_profile,
-            certificates=desk,
+            certificates=CertificateDesk(authority, responders, clock, contract_roots=contract_roots),
             journal=settings.ocpp_journal,
             journal_days=settings.ocpp_journal_days,
         )
-        await gateway.open(settings.ocpp_host, settings.ocpp_port)
+        shared = settings.ocpp_gateways > 1
+        await gateway.open(settings.ocpp_host, settings.ocpp_port, shared=shared)
         stack.push_async_callback(gateway.close)
         if settings.ocpp_tls_port is not None:
             tls = _station_tls(settings, authority, clock)
-            await gateway.open_tls(settings.ocpp_host, settings.ocpp_tls_port, tls)
-        # The last door: who asks `/healthz` and hears that all is well finds the stations' door open too.
-        web_port = await stack.enter_async_context(_listening(web, settings))
-        await stack.enter_async_context(_beside(announce(roaming)))
-        log.info("serving", party=settings.party, ocpp_port=gateway.port, web_port=web_port)
-        yield Running(settings, database, gateway.port, web_port, gateway.tls_port)
+            await gateway.open_tls(settings.ocpp_host, settings.ocpp_tls_port, tls, shared=shared)
+        yield gateway
+
+
+@asynccontextmanager
+async def _more_gateways(settings: Settings, url: str, first: Gateway) -> AsyncIterator[None]:
+    """Processes that share the ports of the first gateway; they end when their standard input does, and so with us."""
+    alike = settings.model_copy(
+        update={"database_url": url, "ocpp_port": first.port, "ocpp_tls_port": first.tls_port}
+    ).environment()
+    async with AsyncExitStack() as stack:
+        for _ in range(settings.ocpp_gateways - 1):
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "wattbook", "gateway"), env=os.environ | alike, stdin=PIPE, stdout=PIPE
+            )
+            stack.push_async_callback(_end, process)
+            assert process.stdout is not None, "a pipe was asked for"
+            if not await process.stdout.readline():
+                raise Unavailable(f"a gateway did not open: it ended with code {await process.wait()}")
+        yield
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Let it commit and answer what it has taken."""
+    assert process.stdin is not None, "a pipe was asked for"
+    process.stdin.close()
+    try:
+        await asyncio.wait_for(process.wait(), GATEWAY_ENDS_WITHIN_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+async def serve_gateway(settings: Settings) -> None:
+    """A gateway beside others, in a process of its own, until standard input ends; says when it is open."""
+    assert settings.database_url is not None, "it is told where the database is"
+    tune_garbage_collection()
+    async with AsyncExitStack() as stack:
+        database = Database(settings.database_url)
+        stack.push_async_callback(database.close)
+        roaming = await stack.enter_async_context(Roaming.open(database, settings))
+        gateway = await stack.enter_async_context(_gateway(settings, roaming))
+        print("open", gateway.port, flush=True)
+        await _standard_input_ends()
+
+
+async def _standard_input_ends() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # A signal to the whole group reaches us too; the process that started us says when to go.
+        asyncio.get_running_loop().add_signal_handler(number, lambda: None)
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    await reader.read()
 
 
 def _station_tls(settings: Settings, authority: Authority, clock: Clock) -> ListeningTls:

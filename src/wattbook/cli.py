@@ -57,6 +57,15 @@ def serve_all() -> None:
     uvloop.run(serve(Settings()))
 
 
+@main.command("gateway", hidden=True)
+def serve_stations() -> None:
+    """One more process for the stations of a `serve`, which starts it (WATTBOOK_OCPP_GATEWAYS)."""
+    from wattbook.app import serve_gateway
+
+    configure_logs(json=not sys.stderr.isatty())
+    uvloop.run(serve_gateway(Settings()))
+
+
 @main.command()
 def audit(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
     """Prove that every kilowatt-hour was billed once: exit code 0 if the proof holds, 1 if not."""

@@ -1,5 +1,6 @@
 """Settings: from the environment (`WATTBOOK_…`), each with a default that runs on a laptop."""
 
+import json
 from pathlib import Path
 from typing import Literal, Self
 
@@ -24,6 +25,9 @@ class Settings(BaseSettings):
 
     ocpp_host: str = "0.0.0.0"
     ocpp_port: int = Field(default=9000, ge=0, le=65535)
+    ocpp_gateways: int = Field(
+        default=1, ge=1, le=64, description="processes that share the stations' ports; one a core at most"
+    )
     ocpp_security_profile: int = Field(
         default=0, ge=0, le=3, description="the least security profile of stations of which nothing else is said"
     )
@@ -79,6 +83,12 @@ class Settings(BaseSettings):
     @property
     def authority_folder(self) -> Path:
         return self.ocpp_authority or self.data / "authority"
+
+    def environment(self) -> dict[str, str]:
+        """The variables by which another process gets the same settings."""
+        said = self.model_dump(mode="json", exclude_none=True)
+        texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in said.items()}
+        return {f"WATTBOOK_{name.upper()}": text for name, text in texts.items()}
 
     @property
     def party(self) -> str:

@@ -24,7 +24,7 @@ from wattbook.config import Settings
 from wattbook.db.embedded import running_url
 from wattbook.db.engine import Database
 from wattbook.demo.deployments import free_port
-from wattbook.demo.processes import environment, require_up, serving_process
+from wattbook.demo.processes import require_up, serving_process
 from wattbook.kernel.errors import WattbookError
 from wattbook.ocpp.messages import Authorization, IdToken, Sample
 from wattbook.ocpp.station import Station
@@ -53,11 +53,20 @@ class Acknowledged:
         return len(self.samples) + len(self.started) + len(self.stopped)
 
 
-@pytest.mark.parametrize(("victim", "seed"), [("gateway", 1), ("gateway", 2), ("database", 3), ("database", 4)])
-async def test_every_acknowledged_message_survives_a_kill(tmp_path: Path, victim: str, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("victim", "gateways", "seed"), [("serve", 1, 1), ("serve", 2, 2), ("database", 1, 3), ("database", 2, 4)]
+)
+async def test_every_acknowledged_message_survives_a_kill(
+    tmp_path: Path, victim: str, gateways: int, seed: int
+) -> None:
     random_ = random.Random(seed)
     settings = Settings(
-        data=tmp_path / "data", web_port=free_port(), ocpp_port=free_port(), ocpp_host="127.0.0.1", web_host="127.0.0.1"
+        data=tmp_path / "data",
+        web_host="127.0.0.1",
+        web_port=free_port(),
+        ocpp_host="127.0.0.1",
+        ocpp_port=free_port(),
+        ocpp_gateways=gateways,
     )
     estate = await _furnished(settings)
     acknowledged = Acknowledged()
@@ -68,10 +77,10 @@ async def test_every_acknowledged_message_survives_a_kill(tmp_path: Path, victim
             while acknowledged.count < enough or not acknowledged.stopped:
                 assert not all(task.done() for task in drivers), f"seed {seed}: the load ended before the kill"
                 await asyncio.sleep(0.005)
-            pid = process.pid if victim == "gateway" else _postmaster(settings)
+            pid = process.pid if victim == "serve" else _postmaster(settings)
             os.kill(pid, signal.SIGKILL)
             await asyncio.gather(*drivers)
-        if victim == "gateway":
+        if victim == "serve":
             await process.wait()
     log = read_log(tmp_path / "load.json")
     assert log.acknowledged > LOAD_STATIONS, f"seed {seed}: the load had hardly begun"
@@ -188,7 +197,12 @@ async def _serve(settings: Settings) -> AsyncIterator[asyncio.subprocess.Process
 
 async def _wattbook(settings: Settings, *arguments: str) -> tuple[int | None, str]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "wattbook", *arguments, env=environment(settings), stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        "-m",
+        "wattbook",
+        *arguments,
+        env=os.environ | settings.environment(),
+        stdout=asyncio.subprocess.PIPE,
     )
     said, _ = await process.communicate()
     return process.returncode, said.decode()

@@ -28,6 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.db.engine import Database
 from wattbook.kernel.errors import LimitExceeded, Unavailable, WattbookError
+from wattbook.kernel.telemetry import COMMIT_ITEMS, COMMIT_SECONDS
 from wattbook.kernel.units import div_ceil
 
 Item = TypeVar("Item")
@@ -74,8 +75,6 @@ class GroupCommit(Generic[Item, Answer]):
         self._tasks: list[asyncio.Task[None]] = []
         self._in_flight = 0
         self._stopping = False
-        self.batches = 0
-        self.items = 0
 
     def start(self) -> None:
         self._tasks = [asyncio.create_task(self._run(), name=f"group-commit-{n}") for n in range(self._lanes)]
@@ -113,10 +112,10 @@ class GroupCommit(Generic[Item, Answer]):
             size = min(len(self._waiting), share, self._batch_max)
             batch = [self._waiting.popleft() for _ in range(size)]
             self._in_flight += size
-            outcomes = await self._commit([item for item, _ in batch])
+            with COMMIT_SECONDS.time():
+                outcomes = await self._commit([item for item, _ in batch])
+            COMMIT_ITEMS.observe(size)
             self._in_flight -= size
-            self.batches += 1
-            self.items += size
             for (_, future), outcome in zip(batch, outcomes, strict=True):
                 if future.done():  # the sender went away; what it sent is committed all the same
                     continue

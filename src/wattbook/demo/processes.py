@@ -1,7 +1,6 @@
 """A `wattbook serve` as a process of its own, for whoever needs a real one: the demonstration, tests, benchmarks."""
 
 import asyncio
-import json
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -24,7 +23,7 @@ async def serving_process(settings: Settings, log: Path) -> AsyncIterator[asynci
     """Started at once, see `require_up`; told to stop when the block ends, unless it is gone by then."""
     with log.open("ab") as out:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "wattbook", "serve", env=environment(settings), stdout=out, stderr=out
+            sys.executable, "-m", "wattbook", "serve", env=os.environ | settings.environment(), stdout=out, stderr=out
         )
     try:
         yield process
@@ -59,10 +58,3 @@ async def require_up(settings: Settings, process: asyncio.subprocess.Process, lo
 
 def _tail(log: Path) -> str:
     return log.read_text(errors="replace")[-LOG_SHOWN_MAX:]
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    """The variables that make a process see these settings."""
-    said = settings.model_dump(mode="json", exclude_none=True)
-    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in said.items()}
-    return os.environ | {f"WATTBOOK_{name.upper()}": text for name, text in texts.items()}

@@ -2,13 +2,14 @@
 
 import gc
 import logging
+import sys
 
 import structlog
 from prometheus_client import Counter, Histogram
 
 
 def configure_logs(*, json: bool, level: int = logging.INFO) -> None:
-    """One line an event: for people on a terminal, JSON for machines. Secrets are never passed to a logger."""
+    """One line an event on standard error: for people on a terminal, JSON for machines. No logger is told a secret."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -18,6 +19,7 @@ def configure_logs(*, json: bool, level: int = logging.INFO) -> None:
             structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
 
 

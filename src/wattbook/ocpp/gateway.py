@@ -116,8 +116,8 @@ class Gateway:
         await self._door.refresh()
         await self._options.refresh()
 
-    async def open(self, host: str, port: int) -> None:
-        """Serve at `/ocpp/<station id>`; port 0 takes any free one.
+    async def open(self, host: str, port: int, *, shared: bool = False) -> None:
+        """Serve at `/ocpp/<station id>`; port 0 takes any free one, and a shared port may have other gateways too.
 
         Raises:
             OSError: the port is taken.
@@ -128,16 +128,16 @@ class Gateway:
         self._inbox.start()
         self._knocks.open()
         await self._delivery.open()
-        await self._end.listen(host, port)
+        await self._end.listen(host, port, shared=shared)
         self._attendance.open()
 
-    async def open_tls(self, host: str, port: int, tls: ListeningTls) -> None:
+    async def open_tls(self, host: str, port: int, tls: ListeningTls, *, shared: bool = False) -> None:
         """Serve the same at a second port, over TLS; after `open`.
 
         Raises:
             OSError: the port is taken.
         """
-        await self._end.listen_tls(host, port, tls)
+        await self._end.listen_tls(host, port, tls, shared=shared)
 
     async def close(self) -> None:
         """Take nothing more, commit and answer what was taken, then let the stations go."""

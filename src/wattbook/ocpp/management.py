@@ -66,28 +66,28 @@ class ManagementEnd:
         assert self._server is not None, "not listening"
         return self._server.port
 
-    async def listen(self, host: str, port: int) -> None:
-        """Serve at `/ocpp/<station id>`; port 0 takes any free one.
+    async def listen(self, host: str, port: int, *, shared: bool = False) -> None:
+        """Serve at `/ocpp/<station id>`; port 0 takes any free one, and a shared port may have other processes too.
 
         Raises:
             OSError: the port is taken.
         """
-        self._server = await self._listen(host, port, None)
+        self._server = await self._listen(host, port, None, shared)
 
     @property
     def tls_port(self) -> int | None:
         """None while nobody listens for TLS."""
         return None if self._tls_server is None else self._tls_server.port
 
-    async def listen_tls(self, host: str, port: int, tls: ServerTls) -> None:
+    async def listen_tls(self, host: str, port: int, tls: ServerTls, *, shared: bool = False) -> None:
         """Serve the same at a second port, over TLS.
 
         Raises:
             OSError: the port is taken.
         """
-        self._tls_server = await self._listen(host, port, tls)
+        self._tls_server = await self._listen(host, port, tls, shared)
 
-    async def _listen(self, host: str, port: int, tls: ServerTls | None) -> Server:
+    async def _listen(self, host: str, port: int, tls: ServerTls | None, shared: bool) -> Server:
         return await listen(
             host,
             port,
@@ -97,6 +97,7 @@ class ManagementEnd:
             limits=self._limits,
             arrivals=self._arrivals,
             tls=tls,
+            shared=shared,
         )
 
     async def close(self, drain_within_s: float = DRAIN_WITHIN_S) -> None:

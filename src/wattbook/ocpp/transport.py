@@ -382,8 +382,11 @@ async def listen(
     arrivals: ArrivalLimits = ARRIVAL_LIMITS,
     path_prefix: str = "/ocpp/",
     tls: ServerTls | None = None,
+    shared: bool = False,
 ) -> Server:
     """Serve stations; port 0 takes any free one. `attach` makes the receiver of a new socket and its sub-protocol.
+
+    With `shared` other processes may listen at the same port, and the kernel deals the stations out among them.
 
     Raises:
         OSError: the port is taken.
@@ -445,6 +448,7 @@ async def listen(
         host,
         port,
         backlog=arrivals.backlog,
+        reuse_port=shared or None,
         ssl=None if tls is None else tls.context,
         ssl_handshake_timeout=None if tls is None else limits.handshake_within_s,
     )
