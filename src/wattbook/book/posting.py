@@ -110,6 +110,7 @@ class _Batch:
         self._holds = holds
         self._known = known
         self._new: list[TransferRow] = []
+        self._periods: dict[datetime, tuple[date, date | None]] = {}
 
     @classmethod
     async def load(
@@ -201,8 +202,7 @@ class _Batch:
                     )
                 kind, amount = Kind.CAPTURE, entry.amount
         event_at = utc(entry.event_at)
-        period = first_of_month(event_at)
-        late = period <= self._closed_through
+        period, corrects = self._period(event_at)
         return TransferRow(
             id=own_id,
             fact=entry.fact,
@@ -215,13 +215,22 @@ class _Batch:
             hold_id=hold_id,
             event_at=event_at,
             booked_at=self._booked_at,
-            period=next_month(self._closed_through) if late else period,
-            corrects=period if late else None,
+            period=period,
+            corrects=corrects,
             span_start=utc(span.start) if span else None,
             span_end=utc(span.end) if span else None,
             expires_at=utc(entry.expires_at) if isinstance(entry, Hold) else None,
             memo=entry.memo,
         )
+
+    def _period(self, event_at: datetime) -> tuple[date, date | None]:
+        """The month it counts in, and the closed one that it corrects if it comes late; most times come again."""
+        found = self._periods.get(event_at)
+        if found is None:
+            month = first_of_month(event_at)
+            found = (month, None) if month > self._closed_through else (next_month(self._closed_through), month)
+            self._periods[event_at] = found
+        return found
 
     def _apply(self, rows: list[TransferRow]) -> None:
         """Move the numbers row by row; move them back when a floor breaks or a hold is not open."""

@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import date, datetime
 from enum import IntEnum
 from functools import lru_cache
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,8 +30,7 @@ class Kind(IntEnum):
         return {Kind.CAPTURE: "captured", Kind.VOID: "voided", Kind.EXPIRY: "expired"}[self]
 
 
-@dataclass(slots=True)
-class AccountRow:
+class AccountRow(Struct, gc=False):
     """An account that this transaction has locked."""
 
     id: int
@@ -51,8 +50,7 @@ class AccountRow:
         return self.credits_posted - self.debits_posted - self.debits_pending
 
 
-@dataclass(slots=True)
-class HoldRow:
+class HoldRow(Struct, gc=False):
     id: str
     debit: int
     credit: int
@@ -61,8 +59,7 @@ class HoldRow:
     state: str = "open"
 
 
-@dataclass(slots=True, kw_only=True)
-class TransferRow:
+class TransferRow(Struct, kw_only=True, gc=False):
     """A transfer as stored; versions and balances are set when it is applied."""
 
     id: str
