@@ -108,7 +108,7 @@ def demo(
     configure_logs(json=False, level=logging.ERROR)
     try:
         holds = uvloop.run(play(folder, wait=wait, console=Console()))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):  # told to end, by a person or by SIGTERM
         holds = True
     raise typer.Exit(0 if holds else 1)
 

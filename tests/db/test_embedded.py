@@ -51,3 +51,4 @@ def test_a_killed_owner_leaves_its_data_and_the_next_one_uses_it(tmp_path: Path)
     owner.wait()
     with EmbeddedServer(tmp_path) as server, psycopg.connect(server.url) as connection:
         assert connection.execute("SELECT n FROM kept").fetchone() == (42,)
+    assert not (tmp_path / "postgres" / "postmaster.pid").exists(), "it stops with its new owner"

@@ -35,6 +35,9 @@ class EmbeddedServer:
         self.data.mkdir(parents=True, exist_ok=True)
         self._lock = _own(self.data / "owner.lock")
         try:
+            # The library counts the processes that use a server, and stops it with the last one. We hold the lock, so
+            # whoever is still counted has been killed.
+            (self.data / "postgres" / ".handle_pids.json").unlink(missing_ok=True)
             self._server = get_server(self.data / "postgres")
             os.pwrite(self._lock, f"{os.getpid()}\n{self.url}\n".encode(), 0)
         except BaseException:

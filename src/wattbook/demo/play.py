@@ -1,6 +1,8 @@
 """`wattbook demo`: start the world, play the cases, print who paid what and the proof."""
 
+import asyncio
 import secrets
+import signal
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -43,6 +45,9 @@ Case = tuple[str, Callable[[Say], Awaitable[list[Row]]]]
 
 async def play(folder: Path, *, wait: bool, console: Console) -> bool:
     """Play everything; whether the proof holds. With `wait` the world stays up until the process is interrupted."""
+    task = asyncio.current_task()
+    assert task is not None, "it runs in a task"
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with EmbeddedServer(folder) as server:
         ports = [(free_port(OCPP_PORT), free_port(WEB_PORT)), (free_port(), free_port()), (free_port(), free_port())]
         settings = [
