@@ -2,18 +2,20 @@
 
 The peer does the same work on the same tables in the usual way: one statement (a function in the database that locks
 both accounts, checks the floor, keeps versions and balances) and one commit a transfer, on the same server in the same
-run. Both sides commit with fsync. Transfers go from 500 wallets to one account, the worst case for a lock: every
-transfer touches the same row.
+run, through the same toolkit in a transaction of its own. A second row shows the same through the bare driver in
+autocommit, the least that a transfer at a time can cost. Everybody commits with fsync. Transfers go from 500 wallets to
+one account, the worst case for a lock: every transfer touches the same row.
 """
 
-import asyncio
 import random
 import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import uvloop
 from psycopg import AsyncConnection
+from sqlalchemy import text
 
 from benchmarks._report import report
 from wattbook.book.accounts import Account
@@ -52,13 +54,12 @@ PEER_FUNCTION = """
             credit.version, credit.debits_posted - credit.credits_posted, '');
     END $$
 """
-PEER_TRANSFER = "SELECT transfer_one(%s, %s, %s, %s, %s, %s)"
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, EmbeddedServer(Path(folder)) as server:
         upgrade(server.url)
-        figures = asyncio.run(measure(server.url))
+        figures = uvloop.run(measure(server.url))
     peer = figures["peer"]
     rows = [
         [str(size), f"{figures[f'batch_{size}']:,.0f}", f"{figures[f'batch_{size}'] / peer:.1f} ×"] for size in BATCHES
@@ -69,7 +70,11 @@ def main() -> None:
         against=AGAINST,
         figures={name: round(value) for name, value in figures.items()},
         columns=["batch", "transfers/s", "ratio"],
-        rows=[*rows, ["peer", f"{peer:,.0f}", "1.0 ×"]],
+        rows=[
+            *rows,
+            ["peer", f"{peer:,.0f}", "1.0 ×"],
+            ["peer, bare driver", f"{figures['bare_peer']:,.0f}", f"{figures['bare_peer'] / peer:.1f} ×"],
+        ],
     )
 
 
@@ -80,7 +85,9 @@ async def measure(url: str) -> dict[str, float]:
     async with database.transaction() as connection:
         start = [[_top_up(f"start:{wallet.owner}", wallet)] for wallet in wallets]
         assert await post(connection, start, booked_at=NOW) == [Posted.NEW] * WALLETS
-    figures = {"peer": await _peer(url)}
+    async with database.transaction() as connection:
+        await connection.execute(text(PEER_FUNCTION))
+    figures = {"peer": await _peer(database), "bare_peer": await _bare_peer(url)}
     choose = random.Random(1)
     for size, total in BATCHES.items():
         batches = [
@@ -110,13 +117,29 @@ def _top_up(fact: str, wallet: Account) -> Transfer:
     return Transfer(fact=fact, debit=BANK, credit=wallet, amount=10**12, event_at=NOW)
 
 
-async def _peer(url: str) -> float:
+async def _peer(database: Database) -> float:
+    """One statement in one transaction a transfer, as an application does it."""
+    statement = text("SELECT transfer_one(CAST(:id AS uuid), :fact, :debit, :credit, :amount, :at)")
+    started = time.perf_counter()
+    for n in range(PEER_TRANSFERS):
+        fact = f"peer:{n}"
+        payer = f"customer-{n % WALLETS}"
+        arguments = {"id": fact_id(fact), "fact": fact, "debit": payer, "credit": "bank", "amount": 3, "at": NOW}
+        async with database.transaction() as connection:
+            await connection.execute(statement, arguments)
+    return PEER_TRANSFERS / (time.perf_counter() - started)
+
+
+async def _bare_peer(url: str) -> float:
+    """The same statement in autocommit, prepared, with nothing between it and the driver."""
     async with await AsyncConnection.connect(url, autocommit=True) as connection:
-        await connection.execute(PEER_FUNCTION)
         started = time.perf_counter()
         for n in range(PEER_TRANSFERS):
-            fact = f"peer:{n}"
-            await connection.execute(PEER_TRANSFER, (fact_id(fact), fact, f"customer-{n % WALLETS}", "bank", 3, NOW))
+            fact = f"bare:{n}"
+            await connection.execute(
+                "SELECT transfer_one(%s, %s, %s, %s, %s, %s)",
+                (fact_id(fact), fact, f"customer-{n % WALLETS}", "bank", 3, NOW),
+            )
         return PEER_TRANSFERS / (time.perf_counter() - started)
 
 
