@@ -1,10 +1,10 @@
 """How many OCPP messages a second does wattbook take in durably, from 500 stations, 4 samples a message?
 
-`wattbook serve` runs as it does for an operator, with PostgreSQL on the same machine and every answer sent after its
-commit. The peer is a central system on the `ocpp` package that keeps the values in memory and commits nothing. Both get
-the same load from the same process: each station is in a transaction and sends the next message when the one before is
-answered. Afterwards our database is asked for every acknowledged message. The third row is our own gateway with nothing
-behind it: against it one sees what durability costs.
+`wattbook serve` runs with two gateway processes (`--gateways`; by itself it runs one), PostgreSQL on the same machine
+and the journal on; every answer is sent after its commit. The peer is a central system on the `ocpp` package that keeps
+the values in memory and commits nothing. Both get the same load from the same process: each station is in a transaction
+and sends the next message when the one before is answered. Afterwards our database is asked for every acknowledged
+message. The third row is our own gateway with nothing behind it: against it one sees what durability costs.
 """
 
 import argparse
