@@ -1,0 +1,33 @@
+"""Block P, data transfer."""
+
+from typing import Any
+
+from wattbook.ocpp.dialects.actions import EITHER
+from wattbook.ocpp.dialects.exchange import Exchange
+from wattbook.ocpp.dialects.fields import without_none
+from wattbook.ocpp.frames import JsonObject
+from wattbook.ocpp.messages import DataTransfer, DataTransferAnswer, DataTransferStatus
+
+
+def _data_transfer(payload: JsonObject) -> DataTransfer:
+    return DataTransfer(payload["vendorId"], payload.get("messageId"), payload.get("data"))
+
+
+def _write_data_transfer(transfer: DataTransfer) -> JsonObject:
+    return without_none(vendorId=transfer.vendor, messageId=transfer.message_id, data=transfer.data)
+
+
+def _data_transfer_answer(payload: JsonObject) -> DataTransferAnswer:
+    return DataTransferAnswer(DataTransferStatus(payload["status"]), payload.get("data"))
+
+
+def _write_data_transfer_answer(answer: DataTransferAnswer) -> JsonObject:
+    return without_none(status=answer.status.value, data=answer.data)
+
+
+# fmt: off
+EXCHANGES: tuple[Exchange[Any, Any], ...] = (
+    Exchange("DataTransfer", EITHER, DataTransfer, DataTransferAnswer,
+             _data_transfer, _write_data_transfer, _data_transfer_answer, _write_data_transfer_answer),
+)
+# fmt: on

@@ -1,0 +1,40 @@
+"""Block C, payment at a terminal (2.1)."""
+
+from typing import Any
+
+from wattbook.ocpp.dialects.actions import STATION
+from wattbook.ocpp.dialects.exchange import Exchange
+from wattbook.ocpp.dialects.fields import place, whole_or_none, without_none
+from wattbook.ocpp.dialects.v2.parts import ACCEPTED, NOT_SUPPORTED, REJECTED
+from wattbook.ocpp.frames import JsonObject
+from wattbook.ocpp.messages import VatNumberAnswer, VatNumberQuestion
+
+
+def _vat(payload: JsonObject) -> VatNumberQuestion:
+    return VatNumberQuestion(payload["vatNumber"], place(payload, "evseId") if "evseId" in payload else None)
+
+
+def _write_vat(question: VatNumberQuestion) -> JsonObject:
+    return without_none(vatNumber=question.vat_number, evseId=question.evse)
+
+
+def _vat_answer(payload: JsonObject) -> VatNumberAnswer:
+    return VatNumberAnswer(payload["vatNumber"], whole_or_none(payload, "evseId"), payload.get("company"))
+
+
+def _write_vat_answer(answer: VatNumberAnswer) -> JsonObject:
+    return without_none(
+        status=REJECTED if answer.company is None else ACCEPTED,
+        vatNumber=answer.vat_number,
+        evseId=answer.evse,
+        company=answer.company,
+        statusInfo=NOT_SUPPORTED if answer.company is None else None,
+    )
+
+
+# fmt: off
+ONLY_IN_21: tuple[Exchange[Any, Any], ...] = (
+    Exchange("VatNumberValidation", STATION, VatNumberQuestion, VatNumberAnswer,
+             _vat, _write_vat, _vat_answer, _write_vat_answer),
+)
+# fmt: on
