@@ -85,6 +85,13 @@ commands = Table(
     Column("error_code", Text, comment="of the CALLERROR as it was spelled, or of the house"),
     Column("error_description", Text),
     Column("late", Boolean, nullable=False, comment="the answer came when nobody waited for it any more"),
+    Column(
+        "secret",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="the payload holds a secret: it is shown to nobody, and erased when the outcome is known",
+    ),
     CheckConstraint(
         "state IN ('accepted', 'sent', 'answered', 'refused', 'timed-out', 'unknown', 'undeliverable', 'expired',"
         " 'cancelled')",
@@ -96,6 +103,16 @@ commands = Table(
     Index("commands_station_idx", "station_id", "place"),
     Index("commands_batch_idx", "batch_id", "place", postgresql_where=text("batch_id IS NOT NULL")),
     Index("commands_created_idx", "created_at"),
+    schema="ocpp",
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("url", Text, primary_key=True),
+    Column("secrets", ARRAY(LargeBinary), nullable=False, comment="what is told is signed with each; newest last"),
+    Column("created_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("rotated_at", TIMESTAMP(timezone=True)),
     schema="ocpp",
 )
 
@@ -170,6 +187,14 @@ transactions = Table(
     Column("export_stop_mwh", BigInteger),
     Column("stop_reason", Text),
     Column("stop_token_uid", Text),
+    Column(
+        "heard_at",
+        TIMESTAMP(timezone=True),
+        nullable=False,
+        server_default=text("now()"),
+        comment="of it first, by our clock",
+    ),
+    Index("transactions_heard_idx", "heard_at", postgresql_where=text("settled")),
     Index("transactions_running_idx", "station_id", "evse_no", postgresql_where=text("ended_at IS NULL")),
     schema="ocpp",
     # Room for updates in place: every event changes its row, and none an indexed column.

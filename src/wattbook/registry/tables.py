@@ -13,6 +13,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     Numeric,
     SmallInteger,
     Table,
@@ -283,5 +284,43 @@ changes = Table(
     Column("before", JSONB, comment="null when there was nothing before; never a secret"),
     Column("after", JSONB),
     Index("changes_subject_idx", "subject", "id"),
+    schema="registry",
+)
+
+people = Table(
+    "people",
+    metadata,
+    Column("name", Text, primary_key=True, comment="by which a person logs in"),
+    Column("role", Text, nullable=False),
+    Column("password_hash", LargeBinary, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    Column("created_at", TIMESTAMP(timezone=True), nullable=False),
+    CheckConstraint("role IN ('viewer', 'operator', 'administrator')", name="role"),
+    schema="registry",
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_sha256", LargeBinary, primary_key=True, comment="the key itself is kept nowhere"),
+    Column("name", Text, nullable=False, unique=True, comment="of the program that has it"),
+    Column("role", Text, nullable=False),
+    Column("created_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("expires_at", TIMESTAMP(timezone=True)),
+    CheckConstraint("role IN ('viewer', 'operator', 'administrator')", name="role"),
+    schema="registry",
+)
+
+logins = Table(
+    "logins",
+    metadata,
+    Column("token_sha256", LargeBinary, primary_key=True),
+    Column("by", Text, nullable=False, comment="who, as the log of changes names it"),
+    Column("person", Text, ForeignKey("registry.people.name", ondelete="CASCADE"), comment="null: of a link"),
+    Column("role", Text, nullable=False),
+    Column("once", Boolean, nullable=False, comment="a link: it becomes a login when it is followed, and is gone"),
+    Column("expires_at", TIMESTAMP(timezone=True), nullable=False),
+    CheckConstraint("role IN ('viewer', 'operator', 'administrator')", name="role"),
+    Index("logins_expires_idx", "expires_at"),
     schema="registry",
 )

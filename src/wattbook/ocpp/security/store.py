@@ -23,6 +23,7 @@ class StationSecurity:
     profile: int | None = None
     hex_passwords: bool = False
     password_hashes: tuple[bytes, ...] = ()
+    next_profile: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Issued:
     expires_at: datetime
     revoked_at: datetime | None = None
     revoked_because: str | None = None
+    renewal_asked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +173,10 @@ _moment = text("clock_timestamp()")
 
 
 def _security(row: Sequence[object]) -> StationSecurity:
-    station_id, profile, hex_passwords, hashes = row
+    station_id, profile, hex_passwords, hashes, next_profile = row
     assert isinstance(station_id, str), "text"
     assert profile is None or isinstance(profile, int), "smallint"
+    assert next_profile is None or isinstance(next_profile, int), "smallint"
     assert isinstance(hashes, list), "an array"
-    return StationSecurity(station_id, profile, bool(hex_passwords), tuple(bytes(each) for each in hashes))
+    known = tuple(bytes(each) for each in hashes)
+    return StationSecurity(station_id, profile, bool(hex_passwords), known, next_profile)
