@@ -1,8 +1,8 @@
 """The SQL of the household room: every function takes a batch and uses one statement, locking houses two."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import CursorResult, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -29,57 +29,6 @@ def _asked(asked: Asked) -> dict[str, Any]:
 
 def _rows(found: CursorResult[Any]) -> list[Row]:
     return [dict(row) for row in found.mappings()]
-
-
-# Interval files
-
-
-class IntervalFile(NamedTuple):
-    path: str
-    day: date
-    readings: int
-    meter_first: str
-    meter_last: str
-
-
-async def add_interval_batch(
-    connection: AsyncConnection, batch: str, digest: str, readings: int, now: datetime
-) -> int | None:
-    """Its number; None if a batch of this id is there, after waiting for one that is being added."""
-    found = await connection.execute(
-        text("""
-            INSERT INTO household.interval_batches (id, digest, readings, received_at)
-            VALUES (:batch, :digest, :readings, :now) ON CONFLICT (id) DO NOTHING RETURNING number
-        """),
-        {"batch": batch, "digest": digest, "readings": readings, "now": now},
-    )
-    number: int | None = found.scalar_one_or_none()
-    return number
-
-
-async def interval_batch_digest(connection: AsyncConnection, batch: str) -> str:
-    found = await connection.execute(
-        text("SELECT digest FROM household.interval_batches WHERE id = :batch"), {"batch": batch}
-    )
-    digest: str = found.scalar_one()
-    return digest
-
-
-async def add_interval_files(connection: AsyncConnection, batch: int, files: Sequence[IntervalFile]) -> None:
-    await connection.execute(insert(tables.interval_files), [file._asdict() | {"batch": batch} for file in files])
-
-
-async def interval_files(
-    connection: AsyncConnection, *, first: date, last: date, meter_first: str, meter_last: str
-) -> list[str]:
-    """Paths of the files that may hold intervals of these days and meters, both ends included."""
-    files = tables.interval_files.c
-    found = await connection.execute(
-        select(files.path)
-        .where(files.day.between(first, last), files.meter_first <= meter_last, files.meter_last >= meter_first)
-        .order_by(files.path)
-    )
-    return list(found.scalars())
 
 
 # Houses, bills, credit notes

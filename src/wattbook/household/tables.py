@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     TIMESTAMP,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Date,
@@ -50,11 +51,14 @@ interval_files = Table(
     "interval_files",
     metadata,
     Column("path", Text, primary_key=True, comment="within the folder of interval files"),
-    Column("batch", BigInteger, ForeignKey("household.interval_batches.number"), nullable=False),
+    Column("batch", BigInteger, ForeignKey("household.interval_batches.number"), comment="null: merged from several"),
     Column("day", Date, nullable=False, index=True, comment="UTC day on which its intervals start"),
     Column("readings", BigInteger, nullable=False),
     Column("meter_first", Text, nullable=False, comment="lowest meter number in it"),
     Column("meter_last", Text, nullable=False),
+    Column("is_distinct", Boolean, nullable=False, comment="each interval stands once in it"),
+    Column("is_superseded", Boolean, nullable=False, comment="holds only older versions of what others hold"),
+    Column("replaced_at", TIMESTAMP(timezone=True), comment="since then other files hold its readings"),
     schema="household",
 )
 
