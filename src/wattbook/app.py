@@ -27,6 +27,7 @@ import wattbook.charging.tables
 import wattbook.household.tables
 import wattbook.ocpp.security.tables
 import wattbook.ocpp.tables
+import wattbook.payments.tables
 import wattbook.registry.tables
 import wattbook.roaming.tables  # noqa: F401
 from wattbook.api.application import mount_api

@@ -38,6 +38,16 @@ ROUTES: Final = (
     Route("receivable", "cash", "a debtor pays"),
     Route("cash", "payable", "we pay a creditor"),
     Route("cash", "receivable", "a debtor's payment is returned"),
+    Route("wallet", "wallet", "a customer gives to another"),
+    # money that a payment provider or server takes for us
+    Route("wallet", "clearing", "a customer tops up, or a card pays for a charge"),
+    Route("receivable", "clearing", "a debtor pays"),
+    Route("clearing", "wallet", "a payment is given back"),
+    Route("clearing", "receivable", "a payment is taken back: it is owed again"),
+    Route("clearing", "cash", "a provider pays out"),
+    Route("cash", "clearing", "a payout came back"),
+    Route("clearing", "cost", "a provider keeps its fee"),
+    Route("cost", "clearing", "a provider gives a fee back"),
     # a sale and its parts
     Route("sale", "wallet", "a prepaid customer pays a sale"),
     Route("sale", "receivable", "a postpaid customer, household or partner owes a sale"),

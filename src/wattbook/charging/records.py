@@ -22,9 +22,11 @@ class SessionRow(Struct, kw_only=True):
     token_party: str | None = None
     contract_id: str | None = None
     customer_id: str | None = None
+    payer_id: str | None = None
     authorization_reference: str | None = None
     payment: str
     prepaid: int | None = None
+    hold_no: int = 1
     refusal: str | None = None
     operator: str
     site_id: str | None = None

@@ -49,9 +49,11 @@ sessions = Table(
     Column("token_party", Text),
     Column("contract_id", Text),
     Column("customer_id", Text),
+    Column("payer_id", Text, comment="owner of the account that pays; null for a partner's driver"),
     Column("authorization_reference", Text),
     Column("payment", Text, nullable=False, comment="prepaid, postpaid, partner, or none for an invalid session"),
     Column("prepaid", BigInteger, comment="set aside, stored units: held here, or by the partner"),
+    Column("hold_no", SmallInteger, nullable=False, server_default="1", comment="which of its holds is open"),
     Column("refusal", Text, comment="why it is invalid"),
     # where, and whose energy it is
     Column("operator", Text, nullable=False),

@@ -226,6 +226,20 @@ customers = Table(
     schema="registry",
 )
 
+account_terms = Table(
+    "account_terms",
+    metadata,
+    Column("owner", Text, primary_key=True, comment="a customer, or the contract of a token for one payment"),
+    _refers("payer", "customers", comment="who pays in the owner's place"),
+    Column("currency", Text, nullable=False),
+    Column("credit_limit", BigInteger, nullable=False, comment="stored units that a wallet may be below zero"),
+    Column("low_balance", BigInteger, nullable=False, comment="stored units from which on down the owner is warned"),
+    Column("when_used_up", Text, nullable=False, comment="stop or warn: what becomes of a session"),
+    CheckConstraint("credit_limit >= 0 AND low_balance >= 0", name="amounts"),
+    CheckConstraint("when_used_up IN ('stop', 'warn')", name="when_used_up"),
+    schema="registry",
+)
+
 tokens = Table(
     "tokens",
     metadata,
