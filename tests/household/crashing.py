@@ -1,6 +1,6 @@
 """Works on an interval store and is killed at a chosen step of it: a process by itself, asked line by line.
 
-Started as `python -m tests.household.crashing <database url> <folder>`; reads `<action> <step>` and answers `killed`, or
+Started as `python -m tests.household.crashing <url of the database> <folder>`; reads `<action> <step>` and answers `killed` or
 `finished` when the action has fewer steps than that. A step is whatever reaches the disk or the database.
 """
 

@@ -115,7 +115,8 @@ def crashing(database_url: str, tmp_path: Path) -> Iterator["subprocess.Popen[st
 
 def _killed(crashing: "subprocess.Popen[str]", action: str, step: int) -> bool:
     """Whether the action has that many steps."""
-    assert crashing.stdin is not None and crashing.stdout is not None
+    assert crashing.stdin is not None
+    assert crashing.stdout is not None
     crashing.stdin.write(f"{action} {step}\n")
     crashing.stdin.flush()
     answer = crashing.stdout.readline().strip()
