@@ -50,6 +50,7 @@ def _session(session: SessionRow, stop_token_uid: str | None) -> dict[str, Any]:
         "stop_reason": session.stop_reason,
         "stopped_by": stop_token_uid,
         "flags": session.flags,
+        "corrects": session.corrects,
     }
 
 

@@ -21,6 +21,11 @@ def session_of_start(
     return _id("start", station_id, str(connector_no), token_uid, format_rfc3339(started_at), str(meter_start_mwh))
 
 
+def difference_of_session(session_id: str) -> str:
+    """Of the session that makes an estimated end good."""
+    return _id("difference", session_id)
+
+
 def cdr_of_session(session_id: str) -> str:
     return _id("cdr", session_id)
 

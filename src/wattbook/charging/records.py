@@ -62,6 +62,8 @@ class SessionRow(Struct, kw_only=True):
     bought_after_tax: int | None = None
     fed_in_before_tax: int | None = None
     fed_in_after_tax: int | None = None
+    corrects: str | None = None
+    command_id: str | None = None
 
     @property
     def begun_at(self) -> datetime:

@@ -28,7 +28,9 @@ class Way(Enum):
 
 
 def first_way(session: SessionRow) -> Way:
-    return Way.HOLD_THEN_WALLET if session.payment == "prepaid" and session.prepaid else Way.DEBT
+    if session.payment == "prepaid":
+        return Way.HOLD_THEN_WALLET if session.prepaid else Way.WALLET
+    return Way.DEBT
 
 
 def next_way(way: Way, refused: WattbookError) -> Way | None:

@@ -9,9 +9,12 @@ its price cannot be computed; or the book does not take the payment in any way. 
 otherwise, see `settlement.Way`; the book says which way is open, so a batch is posted at most once a way.
 
 A stop of a transaction that never began here moves no known amount of energy: it is kept as an orphan.
+
+A session whose stop was estimated (`open_sessions`) and whose true stop comes after all is made good by its difference,
+see `differences`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -23,8 +26,15 @@ from wattbook.book.posting import BATCH_MAX, Posted, post
 from wattbook.book.transfers import Entry, Span
 from wattbook.charging import store
 from wattbook.charging.cdrs import cdr_row
+from wattbook.charging.differences import (
+    ESTIMATED_STOP,
+    adds_nothing,
+    difference_row,
+    is_estimated,
+    price_of_difference,
+)
 from wattbook.charging.events import SessionEnded, Subscriber
-from wattbook.charging.identity import cdr_of_session, orphan_of_stop
+from wattbook.charging.identity import cdr_of_session, difference_of_session, orphan_of_stop
 from wattbook.charging.measurement import (
     measure_end,
     measure_export,
@@ -61,6 +71,7 @@ class SessionStop(Struct, frozen=True, kw_only=True):
         reason: in the words of its protocol.
         token_uid: what stopped it, if a token did.
         readings: what the station kept of the session; recorded as if it had sent them before.
+        estimated: no station said so: what is known of the session must do.
     """
 
     station_id: str
@@ -71,6 +82,7 @@ class SessionStop(Struct, frozen=True, kw_only=True):
     export_stop_mwh: int | None = None
     token_uid: str | None = None
     readings: tuple[Reading, ...] = ()
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +140,7 @@ async def stop(
         if known is not None and known.session.ended_at is None and known.session.id not in endings:
             _measure(known.session, each, now, policy)
             endings[known.session.id] = _Ending(each, known)
+    endings |= await _differences(connection, [each for each in stops if not each.estimated], found, now, policy)
     await _settle(connection, list(endings.values()), now, policy)
     settled = [ending for ending in endings.values() if ending.error is None]
     await store.end_sessions(connection, [ending.session for ending in settled])
@@ -146,6 +159,7 @@ class _Ending:
 
     stop: SessionStop
     found: FoundSession
+    whole: FoundSession | None = None  # of which this is the difference
     stored: StoredPrice | None = None
     exact: Price | None = None
     error: WattbookError | None = None
@@ -163,13 +177,16 @@ class _Ending:
         try:
             if self.found.tariff is None:
                 raise InvalidInput("it began without a tariff")
-            self.stored, self.exact = price(
-                parsed_tariff(self.found.tariff),
-                started_at=session.begun_at,
-                lasted=session.ended_at - session.begun_at,
-                import_mwh=session.import_mwh,
-                export_mwh=session.export_mwh,
-            )
+            if self.whole is not None:
+                self.stored, self.exact = price_of_difference(self.whole.session, session, self.found.tariff)
+            else:
+                self.stored, self.exact = price(
+                    parsed_tariff(self.found.tariff),
+                    started_at=session.begun_at,
+                    lasted=session.ended_at - session.begun_at,
+                    import_mwh=session.import_mwh,
+                    export_mwh=session.export_mwh,
+                )
         except InvalidInput:
             self.make_exception(PRICE_MISSING)
             return
@@ -213,6 +230,37 @@ class _Ending:
             stop_token_uid=self.stop.token_uid,
             now=now,
         )
+
+
+async def _differences(
+    connection: AsyncConnection,
+    stops: Sequence[SessionStop],
+    found: Mapping[tuple[str, str], FoundSession],
+    now: datetime,
+    policy: Policy,
+) -> dict[str, _Ending]:
+    """By the id of the session whose end had been estimated: what its true stop adds, once."""
+    wholes = {known.session.id: known for known in found.values() if is_estimated(known.session)}
+    if not wholes:
+        return {}
+    made_good = await store.find_sessions(connection, [difference_of_session(each) for each in wholes])
+    endings: dict[str, _Ending] = {}
+    for each in stops:
+        whole = found.get((each.station_id, each.transaction_id))
+        if whole is None or whole.session.id not in wholes or whole.session.id in endings:
+            continue
+        row = difference_row(whole.session, now)
+        if row.id in made_good:
+            continue
+        _measure(row, each, now, policy)
+        if adds_nothing(whole.session, row):
+            continue
+        endings[whole.session.id] = _Ending(each, FoundSession(row, whole.tariff), whole)
+    # As it is while it runs; how it ended is written with all other ends.
+    await store.insert_sessions(
+        connection, [difference_row(ending.whole.session, now) for ending in endings.values() if ending.whole]
+    )
+    return endings
 
 
 async def _settle(connection: AsyncConnection, endings: Sequence[_Ending], now: datetime, policy: Policy) -> None:
@@ -266,6 +314,8 @@ async def _others(connection: AsyncConnection, sessions: Sequence[SessionRow]) -
 
 def _measure(session: SessionRow, each: SessionStop, now: datetime, policy: Policy) -> None:
     session.stop_reason, session.power_w = each.reason, 0
+    if each.estimated and ESTIMATED_STOP not in session.flags:
+        session.flags = [*session.flags, ESTIMATED_STOP]
     measure_end(session, each.stopped_at, now, policy)
     measure_import(session, each.meter_stop_mwh)
     if each.export_stop_mwh is not None:

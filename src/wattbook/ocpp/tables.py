@@ -215,6 +215,22 @@ frames = Table(
 )
 """The journal, one partition a day: see `db.partitions`."""
 
+stuck_transactions = Table(
+    "stuck_transactions",
+    metadata,
+    Column("session_id", Uuid, primary_key=True, comment="of charging"),
+    Column("station_id", Text, nullable=False),
+    Column("transaction_id", Text, nullable=False),
+    Column("noticed_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("sign_at", TIMESTAMP(timezone=True), nullable=False, comment="the last sign of life"),
+    Column("command_id", Uuid, comment="by which the station was asked last"),
+    Column("asked_at", TIMESTAMP(timezone=True)),
+    Column("verdict", Text, nullable=False, comment="why it was ended, or is not yet"),
+    Column("ended_at", TIMESTAMP(timezone=True), comment="when it was ended by estimate"),
+    Index("stuck_transactions_station_idx", "station_id", "noticed_at"),
+    schema="ocpp",
+)
+
 station_options = Table(
     "station_options",
     metadata,

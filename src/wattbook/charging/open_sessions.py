@@ -1,0 +1,67 @@
+"""Sessions that have not ended: who is silent, and the stop that must do when no station says one (R26)."""
+
+from datetime import datetime
+
+from msgspec import Struct
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wattbook.charging.stopping import SessionStop
+from wattbook.kernel.clock import utc
+
+REASON = "Other"
+"""Why an estimated stop ended its session, in the words of OCPP."""
+
+
+class OpenSession(Struct, frozen=True):
+    """A session that has not ended.
+
+    Attributes:
+        updated_at: by our clock, when it was last heard of.
+        sampled_at, import_register_mwh, export_register_mwh: of its last good reading, by the station's clock.
+        superseded: a later session has begun at the same EVSE.
+    """
+
+    id: str
+    station_id: str
+    connector_no: int
+    transaction_id: str
+    token_uid: str
+    started_at: datetime
+    updated_at: datetime
+    meter_start_mwh: int
+    sampled_at: datetime | None
+    import_register_mwh: int | None
+    export_register_mwh: int | None
+    superseded: bool
+
+
+async def silent_sessions(connection: AsyncConnection, since: datetime, *, limit: int) -> list[OpenSession]:
+    """Those that have not been heard of since then, the longest silent first."""
+    found = await connection.execute(
+        text("""
+            SELECT id::text, station_id, connector_no, transaction_id, token_uid, started_at, updated_at,
+                   meter_start_mwh, sampled_at, import_register_mwh, export_register_mwh,
+                   EXISTS (SELECT FROM charging.sessions AS later
+                           WHERE later.station_id = session.station_id AND later.connector_no = session.connector_no
+                             AND later.started_at > session.started_at AND later.id <> session.id)
+            FROM charging.sessions AS session
+            WHERE ended_at IS NULL AND updated_at <= :since ORDER BY updated_at, id LIMIT :limit
+        """),
+        {"since": utc(since), "limit": limit},
+    )
+    return [OpenSession(*row) for row in found]
+
+
+def estimated_stop(session: OpenSession) -> SessionStop:
+    """At the last good reading; without any, where it began."""
+    register_mwh = session.import_register_mwh
+    return SessionStop(
+        station_id=session.station_id,
+        transaction_id=session.transaction_id,
+        meter_stop_mwh=session.meter_start_mwh if register_mwh is None else register_mwh,
+        stopped_at=session.sampled_at or session.started_at,
+        reason=REASON,
+        export_stop_mwh=session.export_register_mwh,
+        estimated=True,
+    )
