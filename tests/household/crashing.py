@@ -1,7 +1,7 @@
 """Works on an interval store and is killed at a chosen step of it: a process by itself, asked line by line.
 
-Started as `python -m tests.household.crashing <url of the database> <folder>`; reads `<action> <step>` and answers `killed` or
-`finished` when the action has fewer steps than that. A step is whatever reaches the disk or the database.
+Started as `python -m tests.household.crashing <database url> <folder>`. It reads lines of `<action> <step>` and answers
+each with `killed`, or with `finished 0` when the action has fewer steps. A step is whatever reaches disk or database.
 """
 
 import asyncio
