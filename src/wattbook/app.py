@@ -50,6 +50,7 @@ from wattbook.kernel.errors import Unavailable
 from wattbook.kernel.telemetry import tune_garbage_collection
 from wattbook.ocpp.gateway import Gateway
 from wattbook.ocpp.outcomes import Outcomes, webhook_tasks
+from wattbook.ocpp.reaper import Patience, reap
 from wattbook.ocpp.security.authority import Authority
 from wattbook.ocpp.security.desk import CertificateDesk
 from wattbook.ocpp.security.ocsp import Responders
@@ -64,6 +65,7 @@ CHECKS: Final = (*CHARGING_CHECKS, *HOUSEHOLD_CHECKS, *ROAMING_CHECKS)
 """What the rooms prove of their documents, beside what the book proves of itself."""
 
 HOLDS_EXPIRE_EVERY: Final = timedelta(seconds=30)
+REAP_EVERY: Final = timedelta(seconds=30)
 HISTORY_EVERY: Final = timedelta(minutes=5)
 JOBS_AT_ONCE: Final = 8
 GATEWAY_ENDS_WITHIN_S: Final = 15.0
@@ -155,6 +157,7 @@ async def serving(settings: Settings, url: str, *, clock: Clock = system_clock) 
         await stack.enter_async_context(_every(HOLDS_EXPIRE_EVERY, _expire_holds, database, clock))
         await _tend_history(settings, database, clock)
         await stack.enter_async_context(_every(HISTORY_EVERY, partial(_tend_history, settings), database, clock))
+        await stack.enter_async_context(_every(REAP_EVERY, partial(_reap, settings, roaming), database, clock))
         gateway = await stack.enter_async_context(_gateway(settings, roaming))
         await stack.enter_async_context(_more_gateways(settings, url, gateway))
         # The last door: who asks `/healthz` and hears that all is well finds the stations' door open too.
@@ -355,6 +358,16 @@ async def _tend_history(settings: Settings, database: Database, clock: Clock) ->
         await roll_up(connection, now=clock())
     async with database.transaction() as connection:
         await tend_meter_values(connection, now=clock(), keep=keep)
+
+
+async def _reap(settings: Settings, roaming: Roaming, database: Database, clock: Clock) -> None:
+    """Look after transactions that nobody ends."""
+    patience = Patience(
+        silent=timedelta(minutes=settings.transaction_silent_minutes),
+        gone=timedelta(hours=settings.transaction_gone_hours),
+    )
+    async with database.transaction() as connection:
+        await reap(connection, now=clock(), patience=patience, subscribers=[subscriber(roaming)])
 
 
 async def _expire_holds(database: Database, clock: Clock) -> None:

@@ -70,6 +70,12 @@ class Settings(BaseSettings):
     announce_interval_s: int = Field(
         default=10, ge=1, le=3_600, description="a running session is told to partners at most this often"
     )
+    transaction_silent_minutes: int = Field(
+        default=15, ge=1, description="a transaction silent for so long is asked for, if its station is there"
+    )
+    transaction_gone_hours: int = Field(
+        default=24, ge=1, description="one of a station that is away so long is ended at its last good reading"
+    )
     heartbeat_interval_s: int = Field(default=300, ge=10, le=86_400)
 
     @model_validator(mode="after")

@@ -92,6 +92,13 @@ class Fleet:
     out_of_service: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    station: str
+    booted_at: datetime | None
+    statuses: tuple[Status, ...]
+
+
 async def record_boots(connection: AsyncConnection, boots: Sequence[Boot]) -> list[Acceptance | None]:
     """Keep each station's newest boot.
 
@@ -127,6 +134,16 @@ async def makers(connection: AsyncConnection, stations: Sequence[str]) -> list[t
     """Of each station the vendor and model it said at its last boot; None if it never booted."""
     found = await store.makers(connection, list(stations)) if stations else {}
     return [found.get(station) for station in stations]
+
+
+async def boots_and_statuses(
+    connection: AsyncConnection, stations: Sequence[str]
+) -> dict[str, tuple[datetime | None, tuple[Status, ...]]]:
+    """Of each station that said anything of itself: when it booted last, and how it and its connectors do."""
+    if not stations:
+        return {}
+    rows = [msgspec.json.decode(row, type=_Said) for row in await store.boots_and_statuses(connection, stations)]
+    return {row.station: (row.booted_at, row.statuses) for row in rows}
 
 
 async def list_stations(

@@ -334,6 +334,22 @@ async def makers(connection: AsyncConnection, stations: Sequence[str]) -> dict[s
     return {row[0]: (row[1], row[2]) for row in found}
 
 
+async def boots_and_statuses(connection: AsyncConnection, stations: Sequence[str]) -> list[str]:
+    """One JSON object a station: station, booted_at, statuses."""
+    found = await connection.execute(
+        text("""
+            SELECT jsonb_build_object(
+                'station', asked.id, 'booted_at', presence.booted_at,
+                'statuses', coalesce((SELECT jsonb_agg(to_jsonb(said)) FROM registry.statuses AS said
+                                      WHERE said.station = asked.id), '[]'))::text
+            FROM unnest(CAST(:stations AS text[])) AS asked(id)
+            LEFT JOIN registry.presence ON presence.station = asked.id
+        """),
+        {"stations": sorted(set(stations))},
+    )
+    return list(found.scalars())
+
+
 async def acceptances(connection: AsyncConnection) -> list[tuple[str, str]]:
     found = await connection.execute(select(tables.stations.c.id, tables.stations.c.acceptance))
     return [(row[0], row[1]) for row in found]
@@ -386,6 +402,13 @@ async def fleet(connection: AsyncConnection, seen_since: datetime, out_of_servic
         {"seen_since": seen_since, "out_of_service": list(out_of_service)},
     )
     return tuple(found.one())
+
+
+async def set_held(connection: AsyncConnection, customers: Sequence[str], because: str | None) -> None:
+    await connection.execute(
+        text("UPDATE registry.customers SET held_because = :because WHERE id = ANY(CAST(:customers AS text[]))"),
+        {"customers": list(customers), "because": because},
+    )
 
 
 # Parts of statements. A whole record is written `record.*`, because `record` alone may also be somebody's column.

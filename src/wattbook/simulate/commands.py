@@ -60,6 +60,9 @@ class Obedient(Protocol):
     @property
     def evses(self) -> dict[int, Evse]: ...
 
+    @property
+    def waits(self) -> bool: ...
+
     def evse(self, number: int) -> Evse: ...
 
     def session(self, evse: int) -> Session | None: ...
@@ -156,6 +159,7 @@ def commands_of(station: Obedient) -> Commands:
         "GetCompositeSchedule": partial(smart_charging.composite_schedule, station),
         "GetVariables": partial(settings.get_variables, station),
         "SetVariables": partial(settings.set_variables, station),
+        "GetTransactionStatus": partial(_transaction_status, station),
         "TriggerMessage": partial(_trigger, station),
         "ExtendedTriggerMessage": partial(_trigger, station),
     }
@@ -179,6 +183,16 @@ def commands_of(station: Obedient) -> Commands:
         Verbatim: verbatim,
     }
     return commands
+
+
+async def _transaction_status(station: Obedient, payload: JsonObject) -> JsonObject:
+    """E14: whether it goes on, and whether something waits to be said, of it or of any."""
+    asked = payload.get("transactionId")
+    waiting = {"messagesInQueue": station.waits}
+    if asked is None:
+        return waiting
+    sessions = (station.session(number) for number in station.evses)
+    return waiting | {"ongoingIndicator": any(each is not None and each.transaction_id == asked for each in sessions)}
 
 
 async def _trigger(station: Obedient, payload: JsonObject) -> JsonObject:

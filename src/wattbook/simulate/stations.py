@@ -178,6 +178,11 @@ class SimulatedStation:
     # Outlets
 
     @property
+    def waits(self) -> bool:
+        """Whether something of a transaction is still to be said."""
+        return len(self.line.outbox) > 0
+
+    @property
     def evses(self) -> dict[int, Evse]:
         """Number → outlet."""
         return dict(self._evses)
