@@ -4,7 +4,19 @@ from typing import Final
 
 from fastapi import Depends, FastAPI
 
-from wattbook.api import commands, operations, payments, queries, stations, tokens
+from wattbook.api import (
+    certificates,
+    changes,
+    commands,
+    operations,
+    payments,
+    queries,
+    station_frames,
+    station_options,
+    station_security,
+    stations,
+    tokens,
+)
 from wattbook.api.access import access
 from wattbook.api.errors import tell_errors
 from wattbook.api.services import Services
@@ -32,5 +44,10 @@ def create_api(services: Services) -> FastAPI:
     api.include_router(payments.router(services))
     api.include_router(commands.router(services))
     api.include_router(stations.router(services))
+    api.include_router(station_security.router(services))
+    api.include_router(station_options.router(services))
+    api.include_router(station_frames.router(services))
+    api.include_router(certificates.router(services))
+    api.include_router(changes.router(services))
     api.include_router(tokens.router(services))
     return api

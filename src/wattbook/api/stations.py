@@ -1,47 +1,29 @@
-"""What an operator does to stations: take one in, let it work, give it a password, see what it sent.
+"""What an operator does to stations: take one in, also one that only knocked, and let it work.
 
 Each change is written with who made it, in the same transaction, and every gateway hears of it at once.
 """
 
 from dataclasses import asdict
-from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Final, Self
+from typing import Any
 
-from fastapi import APIRouter, Query, Request, Response
-from msgspec import Struct
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from fastapi import APIRouter, Request, Response
+from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.api.access import caller
 from wattbook.api.bodies import answer
-from wattbook.api.commands import require_station
-from wattbook.api.queries import in_utc
+from wattbook.api.changes import Document, Limit, Text, note
 from wattbook.api.services import Services
-from wattbook.kernel.errors import InvalidInput, NotFound
-from wattbook.ocpp.journal import JournalledFrame, frames_of
-from wattbook.ocpp.onboarding import list_knocks, welcome
-from wattbook.ocpp.options import StationOptions, all_options, set_options
-from wattbook.ocpp.rejections import list_rejected
-from wattbook.ocpp.security.passwords import new_passphrase, set_password
+from wattbook.kernel.errors import NotFound
+from wattbook.ocpp.onboarding import dismiss, find_knock, list_knocks, welcome
 from wattbook.registry import sites, stations
-from wattbook.registry.changes import Change, list_changes, record_changes
 from wattbook.registry.parties import Party, Role, add_parties, find_parties
 from wattbook.registry.protection import Placement
 from wattbook.registry.sites import Site, SiteKind
 from wattbook.registry.stations import Acceptance, Connector, Evse, PowerType, Station
 
-PAGE_SIZE_MAX: Final = 1_000
 
-Limit = Annotated[int, Query(ge=1, le=PAGE_SIZE_MAX)]
-Text = Annotated[str, Field(max_length=255)]
-
-
-class _Document(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class SiteDocument(_Document):
+class SiteDocument(Document):
     """Where stations stand; the operator is this deployment's own party unless said otherwise."""
 
     id: Text
@@ -55,7 +37,7 @@ class SiteDocument(_Document):
     longitude: Decimal | None = None
 
 
-class ConnectorDocument(_Document):
+class ConnectorDocument(Document):
     number: int = 1
     standard: Text
     power_type: PowerType
@@ -64,113 +46,86 @@ class ConnectorDocument(_Document):
     max_power_w: int
 
 
-class EvseDocument(_Document):
+class EvseDocument(Document):
     """`number` is the station's own: EVSE id of OCPP 2.x, connectorId of 1.6."""
 
     id: Text
     number: int
     tariff: Text | None = None
-    connectors: list[ConnectorDocument] = []
+    connectors: list[ConnectorDocument] = Field(default=[], max_length=100)
 
 
-class StationDocument(_Document):
-    """A station to take in; `site` is the id of a known site, or the site itself."""
+class NewcomerDocument(Document):
+    """A station that knocked; `site` is the id of a known site, or the site itself."""
 
-    id: Text
     site: Text | SiteDocument
     placement: Placement
     ip_code: Text
     vendor: Text | None = None
     model: Text | None = None
     acceptance: Acceptance = Acceptance.ACCEPTED
-    evses: Annotated[list[EvseDocument], Field(max_length=1_000)] = []
+    evses: list[EvseDocument] = Field(default=[], max_length=1_000)
 
 
-class AcceptanceDocument(_Document):
+class StationDocument(NewcomerDocument):
+    """A station to take in."""
+
+    id: Text
+
+
+class AcceptanceDocument(Document):
     acceptance: Acceptance
-
-
-class PasswordDocument(_Document):
-    """A password as text, or as the bytes of an OCPP 1.6 key in hexadecimal; without either, one is made.
-
-    `at_once` ends the passwords before; else they stay valid until the station comes with the new one.
-    """
-
-    password: Text | None = None
-    password_hex: Text | None = None
-    at_once: bool = False
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if self.password is not None and self.password_hex is not None:
-            raise ValueError("either a password or its bytes in hexadecimal")
-        return self
-
-
-class OptionsDocument(_Document):
-    """Names of quirk profiles, whether its frames are kept, and the seconds of silence before a ping and after it."""
-
-    quirks: Annotated[list[Text], Field(max_length=100)] = []
-    journal: bool | None = None
-    ping_after_s: int | None = None
-    pong_within_s: int | None = None
-
-
-class FrameDocument(Struct, frozen=True):
-    """`direction` is `in` for what the station said; bytes that are no UTF-8 are replaced."""
-
-    at: datetime
-    direction: str
-    version: str
-    frame: str
-
-    @classmethod
-    def of(cls, kept: JournalledFrame) -> Self:
-        return cls(kept.at, kept.direction.value, kept.version, kept.raw.decode(errors="replace"))
 
 
 def router(services: Services) -> APIRouter:
     routes = APIRouter()
-    database, clock = services.database, services.clock
+    database = services.database
 
-    async def note(
-        connection: AsyncConnection, request: Request, what: str, subject: str, before: Any, after: Any
-    ) -> None:
-        await record_changes(connection, [Change(clock(), caller(request), what, subject, before, after)])
+    async def take_in(station_id: str, document: NewcomerDocument, request: Request) -> Response:
+        async with database.transaction() as connection:
+            (before,) = await stations.find_stations(connection, [station_id])
+            station = await _register(connection, services, station_id, document)
+            await welcome(connection, [station_id])
+            after = {"id": station_id} | document.model_dump(mode="json")
+            await note(connection, services, request, "station.registered", station_id, _plain(before), after)
+        return answer(asdict(station), 200 if before is not None else 201)
 
     @routes.post("/stations", status_code=201)
-    async def take_in(document: StationDocument, request: Request) -> Response:
+    async def register(document: StationDocument, request: Request) -> Response:
         """201 with the station, or 200 when one of this id was there and is replaced. It is let in at once."""
-        async with database.transaction() as connection:
-            (before,) = await stations.find_stations(connection, [document.id])
-            site = await _site(connection, services, document.site)
-            station = Station(
-                document.id,
-                site,
-                document.placement,
-                document.ip_code,
-                document.vendor,
-                document.model,
-                document.acceptance,
-            )
-            await stations.add_stations(connection, [station])
-            await stations.add_evses(
-                connection, [Evse(each.id, station.id, each.number, each.tariff) for each in document.evses]
-            )
-            await stations.add_connectors(
-                connection,
-                [Connector(evse.id, **each.model_dump()) for evse in document.evses for each in evse.connectors],
-            )
-            await welcome(connection, [station.id])
-            after = document.model_dump(mode="json")
-            await note(connection, request, "station.registered", station.id, _plain(before), after)
-        return answer(asdict(station), 200 if before is not None else 201)
+        return await take_in(document.id, document, request)
 
     @routes.get("/stations/unknown")
     async def unknown(limit: Limit = 100) -> Response:
         """Who knocked and is not registered, the latest first."""
         async with database.snapshot() as connection:
             return answer({"stations": await list_knocks(connection, limit=limit)})
+
+    @routes.post("/stations/unknown/{station:path}", status_code=201)
+    async def adopt(station: str, document: NewcomerDocument, request: Request) -> Response:
+        """Take in a station that knocked, under the name by which it did; 404 for one that did not."""
+        async with database.snapshot() as connection:
+            if await find_knock(connection, station) is None:
+                raise NotFound(f"no station knocked as {station[:64]!r}")
+        return await take_in(station, document, request)
+
+    @routes.delete("/stations/unknown/{station:path}", status_code=204)
+    async def turn_away(station: str, request: Request) -> Response:
+        """Take it off the list; it comes back when it knocks again."""
+        async with database.transaction() as connection:
+            if not await dismiss(connection, station):
+                raise NotFound(f"no station knocked as {station[:64]!r}")
+            await note(connection, services, request, "station.dismissed", station)
+        return Response(status_code=204)
+
+    @routes.get("/stations/{station:path}/acceptance")
+    async def acceptance(station: str) -> Response:
+        """What its BootNotification is answered."""
+        async with database.snapshot() as connection:
+            (known,) = await stations.find_stations(connection, [station])
+        if known is None:
+            raise NotFound(f"station {station[:64]!r} is not registered")
+        return answer({"station_id": station, "acceptance": known.acceptance})
 
     @routes.put("/stations/{station:path}/acceptance")
     async def accept(station: str, document: AcceptanceDocument, request: Request) -> Response:
@@ -180,57 +135,27 @@ def router(services: Services) -> APIRouter:
             await stations.set_acceptance(connection, [(station, document.acceptance)])
             await welcome(connection, [station])
             was = None if before is None else before.acceptance
-            await note(connection, request, "station.acceptance", station, was, document.acceptance)
+            await note(connection, services, request, "station.acceptance", station, was, document.acceptance)
         return answer({"station_id": station, "acceptance": document.acceptance})
 
-    @routes.put("/stations/{station:path}/password")
-    async def give_password(station: str, document: PasswordDocument, request: Request) -> Response:
-        """A password that was made here is in the answer, and nowhere else."""
-        password = _password(document)
-        async with database.transaction() as connection:
-            await set_password(connection, station, password or (made := new_passphrase()), at_once=document.at_once)
-            await welcome(connection, [station])
-            await note(connection, request, "station.password", station, None, {"at_once": document.at_once})
-        shown = {} if password else {"password": made.decode()}
-        return answer({"station_id": station} | shown)
-
-    @routes.get("/stations/{station:path}/frames")
-    async def frames(station: str, before: AwareDatetime | None = None, limit: Limit = 100) -> Response:
-        """What went over the wire, both ways, the newest first; `next` is the `before` of the following page."""
-        async with database.snapshot() as connection:
-            await require_station(connection, station)
-            latest = clock() + timedelta(seconds=1) if before is None else in_utc(before)
-            found = await frames_of(connection, station, before=latest, limit=limit)
-        documents = [FrameDocument.of(each) for each in found]
-        return answer({"frames": documents, "next": found[-1].at if len(found) == limit else None})
-
-    @routes.put("/stations/{station:path}/options")
-    async def choose(station: str, document: OptionsDocument, request: Request) -> Response:
-        """What is special about a station; all of it is replaced, and what is left out is as for all others."""
-        chosen = StationOptions(tuple(document.quirks), document.journal, document.ping_after_s, document.pong_within_s)
-        async with database.transaction() as connection:
-            await require_station(connection, station)
-            before = (await all_options(connection)).get(station)
-            await set_options(connection, {station: chosen})
-            await note(connection, request, "station.options", station, before, chosen)
-        return answer(chosen)
-
-    @routes.get("/stations/{station:path}/rejected-frames")
-    async def rejected(station: str, before: int | None = None, limit: Limit = 100) -> Response:
-        """Frames that could not be accepted, the newest first; `next` is the `before` of the following page."""
-        async with database.snapshot() as connection:
-            await require_station(connection, station)
-            found = await list_rejected(connection, station, before=before, limit=limit)
-        return answer({"frames": found, "next": found[-1].id if len(found) == limit else None})
-
-    @routes.get("/changes")
-    async def changes(subject: str | None = None, before: int | None = None, limit: Limit = 100) -> Response:
-        """Who changed what, the newest first."""
-        async with database.snapshot() as connection:
-            found = await list_changes(connection, subject=subject, before=before, limit=limit)
-        return answer({"changes": found, "next": found[-1].id if len(found) == limit else None})
-
     return routes
+
+
+async def _register(
+    connection: AsyncConnection, services: Services, station_id: str, document: NewcomerDocument
+) -> Station:
+    site = await _site(connection, services, document.site)
+    maker = document.vendor, document.model
+    station = Station(station_id, site, document.placement, document.ip_code, *maker, document.acceptance)
+    await stations.add_stations(connection, [station])
+    await stations.add_evses(
+        connection, [Evse(each.id, station.id, each.number, each.tariff) for each in document.evses]
+    )
+    await stations.add_connectors(
+        connection,
+        [Connector(evse.id, **each.model_dump()) for evse in document.evses for each in evse.connectors],
+    )
+    return station
 
 
 async def _site(connection: AsyncConnection, services: Services, site: str | SiteDocument) -> str:
@@ -251,15 +176,6 @@ async def _site(connection: AsyncConnection, services: Services, site: str | Sit
         await add_parties(connection, [Party(operator, settings.name, (Role(settings.role),))])
     await sites.add_sites(connection, [Site(**(site.model_dump() | {"operator": operator}))])
     return site.id
-
-
-def _password(document: PasswordDocument) -> bytes | None:
-    if document.password_hex is None:
-        return None if document.password is None else document.password.encode()
-    try:
-        return bytes.fromhex(document.password_hex)
-    except ValueError:
-        raise InvalidInput("password_hex is no hexadecimal text") from None
 
 
 def _plain(station: Station | None) -> dict[str, Any] | None:

@@ -59,6 +59,7 @@ class Command(Struct, frozen=True):
         answered_at: when its outcome was known.
         error_code: of the station's CALLERROR as it was spelled; else why there is no answer.
         late: the answer came when nobody waited for it any more.
+        secret: the payload is withheld: it holds what only the station may know.
     """
 
     id: UUID
@@ -81,6 +82,7 @@ class Command(Struct, frozen=True):
     error_code: str | None
     error_description: str | None
     late: bool
+    secret: bool = False
 
 
 class Outcome(Struct, frozen=True):

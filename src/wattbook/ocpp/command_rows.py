@@ -1,7 +1,7 @@
 """The SQL of commands, and of which process holds which station's socket. Every statement serves a whole batch."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -27,9 +27,6 @@ TELL: Final = "ocpp.tell"
 LOCKS: Final = 0x4F435050
 """First key of the advisory locks by which a node shows that it lives; the second is its number."""
 
-KEPT_FOR: Final = timedelta(days=90)
-PRUNE_MAX: Final = 5_000
-
 _ALIVE = f"""
     SELECT objid::bigint FROM pg_locks
     WHERE locktype = 'advisory' AND classid = {LOCKS} AND objsubid = 2 AND granted
@@ -44,15 +41,16 @@ async def add(connection: AsyncConnection, commands: Sequence[Command]) -> None:
         text("""
             INSERT INTO ocpp.commands
                 (id, station_id, action, payload, state, requested_by, batch_id, repeatable, answer_within_s,
-                 webhook_url, version, sendings, created_at, expires_at, late)
+                 webhook_url, version, sendings, created_at, expires_at, late, secret)
             SELECT id, station_id, action, CAST(payload AS jsonb), 'accepted', requested_by, batch_id, repeatable,
-                   answer_within_s, webhook_url, version, 0, created_at, expires_at, false
+                   answer_within_s, webhook_url, version, 0, created_at, expires_at, false, secret
             FROM unnest(CAST(:ids AS uuid[]), CAST(:stations AS text[]), CAST(:actions AS text[]),
                         CAST(:payloads AS text[]), CAST(:requesters AS text[]), CAST(:batches AS uuid[]),
                         CAST(:repeatables AS boolean[]), CAST(:answer_within AS integer[]), CAST(:webhooks AS text[]),
-                        CAST(:versions AS text[]), CAST(:created AS timestamptz[]), CAST(:expires AS timestamptz[]))
+                        CAST(:versions AS text[]), CAST(:created AS timestamptz[]), CAST(:expires AS timestamptz[]),
+                        CAST(:secrets AS boolean[]))
                 WITH ORDINALITY AS given(id, station_id, action, payload, requested_by, batch_id, repeatable,
-                                         answer_within_s, webhook_url, version, created_at, expires_at, nth)
+                                         answer_within_s, webhook_url, version, created_at, expires_at, secret, nth)
             ORDER BY nth
         """),
         {
@@ -68,6 +66,7 @@ async def add(connection: AsyncConnection, commands: Sequence[Command]) -> None:
             "versions": [command.version for command in commands],
             "created": [command.created_at for command in commands],
             "expires": [command.expires_at for command in commands],
+            "secrets": [command.secret for command in commands],
         },
     )
 
@@ -139,7 +138,7 @@ async def cancel(connection: AsyncConnection, ids: Sequence[UUID], now: datetime
             UPDATE ocpp.commands
             SET state = CASE WHEN sendings > 0 THEN 'unknown' ELSE 'cancelled' END, answered_at = :now
             WHERE state = 'accepted' AND id = ANY(CAST(:ids AS uuid[]))
-            RETURNING id, station_id, state, webhook_url
+            RETURNING id, station_id, state, webhook_url, secret
         """),
         {"ids": list(ids), "now": now},
     )
@@ -216,7 +215,7 @@ async def _conclude(
               AND (command.state = 'sent'
                    OR (command.sendings > 0 AND command.state IN ('accepted', 'timed-out', 'unknown')
                        AND given.state IN ('answered', 'refused')))
-            RETURNING command.id, command.station_id, command.state, command.webhook_url
+            RETURNING command.id, command.station_id, command.state, command.webhook_url, command.secret
         """),
         {
             "now": now,
@@ -240,7 +239,7 @@ async def expire(connection: AsyncConnection, now: datetime) -> None:
             UPDATE ocpp.commands
             SET state = CASE WHEN sendings > 0 THEN 'unknown' ELSE 'expired' END, answered_at = :now
             WHERE state = 'accepted' AND expires_at <= :now
-            RETURNING id, station_id, state, webhook_url
+            RETURNING id, station_id, state, webhook_url, secret
         """),
         {"now": now},
     )
@@ -260,23 +259,11 @@ async def abandon(
             WHERE state = 'sent'
               AND CASE WHEN node = :node THEN id <> ALL(CAST(:in_flight AS uuid[])) AND sent_at < :forgotten_before
                        ELSE node NOT IN ({_ALIVE}) END
-            RETURNING id, station_id, state, webhook_url
+            RETURNING id, station_id, state, webhook_url, secret
         """),
         {"node": node, "in_flight": list(in_flight), "forgotten_before": forgotten_before, "now": now},
     )
     await _tell(connection, found.all())
-
-
-async def prune(connection: AsyncConnection, now: datetime) -> None:
-    """Forget the oldest of what is long done."""
-    await connection.execute(
-        text("""
-            DELETE FROM ocpp.commands WHERE id IN (
-                SELECT id FROM ocpp.commands
-                WHERE created_at < :before AND state NOT IN ('accepted', 'sent') ORDER BY created_at LIMIT :number)
-        """),
-        {"before": now - KEPT_FOR, "number": PRUNE_MAX},
-    )
 
 
 async def waiting_here(connection: AsyncConnection, node: int) -> list[str]:
@@ -350,7 +337,12 @@ async def depart(connection: AsyncConnection, node: int, departures: Sequence[tu
 
 
 async def _tell(connection: AsyncConnection, rows: Sequence[Any]) -> None:
-    """Wake who waits: for an outcome, for a command that waits again, and the webhooks."""
+    """Wake who waits: for an outcome, for a command that waits again, and the webhooks; and forget secrets."""
+    told = [row.id for row in rows if row.secret and row.state != "accepted"]
+    if told:
+        await connection.execute(
+            text("UPDATE ocpp.commands SET payload = '{}' WHERE id = ANY(CAST(:ids AS uuid[]))"), {"ids": told}
+        )
     again = [row.station_id for row in rows if row.state == "accepted"]
     known = [row for row in rows if row.state != "accepted"]
     await notify(connection, COMMANDS, again)

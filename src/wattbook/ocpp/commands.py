@@ -34,6 +34,7 @@ from wattbook.ocpp.dialects import DIALECTS
 from wattbook.ocpp.errors import RpcError
 from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import End
+from wattbook.ocpp.secrets import holds_secret
 from wattbook.ocpp.versions import VERSIONS, Version
 from wattbook.registry.stations import find_stations
 
@@ -94,7 +95,7 @@ async def submit(
     except DataError:
         raise InvalidInput("the payload holds a number or text that cannot be kept") from None
     await notify(connection, command_rows.COMMANDS, [command.station_id for command in accepted])
-    return outcomes
+    return [_shown(outcome) if isinstance(outcome, Command) else outcome for outcome in outcomes]
 
 
 async def find_commands(connection: AsyncConnection, ids: Sequence[UUID]) -> list[Command | None]:
@@ -167,7 +168,11 @@ def encode_payload(payload: JsonObject) -> bytes:
 def _read(row: str) -> Command:
     """The payloads compact again, which the database spaces out."""
     command = msgspec.json.decode(row, type=Command)
-    return msgspec.structs.replace(command, payload=_compact(command.payload), answer=_compact(command.answer))
+    return _shown(msgspec.structs.replace(command, payload=_compact(command.payload), answer=_compact(command.answer)))
+
+
+def _shown(command: Command) -> Command:
+    return msgspec.structs.replace(command, payload=Raw(b"{}")) if command.secret else command
 
 
 def _compact(json: Raw) -> Raw:
@@ -224,4 +229,5 @@ def _accepted(
         error_code=None,
         error_description=None,
         late=False,
+        secret=holds_secret(request.action, request.payload),
     )

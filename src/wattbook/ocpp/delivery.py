@@ -333,7 +333,6 @@ class Delivery:
             now = self._clock()
             await command_rows.abandon(connection, self._node, list(self._in_flight), now - FORGOTTEN_AFTER, now)
             await command_rows.expire(connection, now)
-            await command_rows.prune(connection, now)
             waiting = await command_rows.waiting_here(connection, self._node)
         self._wake(waiting)
         for place in self._places.values():

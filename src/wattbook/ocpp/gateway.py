@@ -6,7 +6,7 @@ commit.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import structlog
@@ -32,10 +32,15 @@ from wattbook.ocpp.onboarding import CHANGED, Knocks
 from wattbook.ocpp.options import Options
 from wattbook.ocpp.rpc import POLICY_VIOLATION
 from wattbook.ocpp.security.guard import NO_PROFILE, Guard
-from wattbook.ocpp.security.tls import ListeningTls
-from wattbook.ocpp.transport import Admission, Rejection, UpgradeRequest
+from wattbook.ocpp.security.tls import ROOTS_CHANGED, ListeningTls
+from wattbook.ocpp.transport import SOCKET_LIMITS, Admission, Rejection, SocketLimits, UpgradeRequest
+from wattbook.ocpp.turnstile import ARRIVAL_LIMITS, ArrivalLimits
 
 log = structlog.get_logger(__name__)
+
+
+def _no_roots() -> None:
+    pass
 
 
 class Gateway:
@@ -54,9 +59,14 @@ class Gateway:
         certificates: Certificates | None = None,
         journal: bool = True,
         journal_days: int = KEEP_DAYS,
+        limits: SocketLimits = SOCKET_LIMITS,
+        arrivals: ArrivalLimits = ARRIVAL_LIMITS,
+        read_roots: Callable[[], None] = _no_roots,
         settle_s: float = SETTLE_S,
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
+        """`read_roots` is called when our own authority has another root: to trust it, and to sign with it."""
+        self._read_roots = read_roots
         self._door = Door(database, Guard(clock, time.monotonic, default_profile=security_profile), self._turn_out)
         self._inbox = Inbox(
             database,
@@ -72,7 +82,7 @@ class Gateway:
             database,
             clock,
             blocked=lambda station_id: not self._door.is_accepted(station_id),
-            heard={CHANGED: self._registry_changed},
+            heard={CHANGED: self._registry_changed, ROOTS_CHANGED: lambda _: self._read_roots()},
             settle_s=settle_s,
             look_every_s=look_every_s,
         )
@@ -92,6 +102,8 @@ class Gateway:
             self._admit,
             on_open=self._delivery.opened,
             on_close=self._left,
+            limits=limits,
+            arrivals=arrivals,
             deadlines_of=self._options.deadlines_of,
         )
         self._attendance = Attendance(database, clock, self._end.connections)

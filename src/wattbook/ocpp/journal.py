@@ -29,6 +29,7 @@ from wattbook.db.partitions import Partitioned, tend
 from wattbook.kernel.clock import Clock, utc
 from wattbook.kernel.telemetry import FRAMES_LOST
 from wattbook.ocpp.connections import Direction
+from wattbook.ocpp.secrets import without_secret
 
 FLUSH_EVERY_S: Final = 1.0
 WAITING_BYTES_MAX: Final = 64 << 20
@@ -40,6 +41,7 @@ KEEP_DAYS: Final = 7
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 _HEAD: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _TAIL: Final = b"\xff\xff"
+_OUR_CALL: Final = b"[2"
 
 log = structlog.get_logger(__name__)
 
@@ -164,6 +166,8 @@ class Recorder:
         self._number = 0
 
     def __call__(self, direction: Direction, raw: bytes) -> None:
+        if direction is Direction.OUT and raw.startswith(_OUR_CALL):
+            raw = without_secret(raw)
         if len(raw) > FRAME_BYTES_MAX:
             raw = raw[:FRAME_BYTES_MAX]
         journal = self._journal
@@ -184,16 +188,38 @@ class Recorder:
         return taken
 
 
+class FrameFilter(Struct, frozen=True):
+    """Which frames; None: any. `holds` are characters in them."""
+
+    since: datetime | None = None
+    direction: Direction | None = None
+    holds: str | None = None
+
+
+ANY: Final = FrameFilter()
+
+
 async def frames_of(
-    connection: AsyncConnection, station_id: str, *, before: datetime, limit: int = 100
+    connection: AsyncConnection, station_id: str, *, before: datetime, limit: int = 100, wanted: FrameFilter = ANY
 ) -> Sequence[JournalledFrame]:
     """A station's frames before a moment, the newest first."""
     found = await connection.execute(
         text("""
             SELECT station_id, at, outgoing, version, raw FROM ocpp.frames
-            WHERE station_id = :station AND at < :before ORDER BY at DESC LIMIT :limit
+            WHERE station_id = :station AND at < :before
+              AND (CAST(:since AS timestamptz) IS NULL OR at >= :since)
+              AND (CAST(:outgoing AS boolean) IS NULL OR outgoing = :outgoing)
+              AND (CAST(:holds AS bytea) IS NULL OR position(CAST(:holds AS bytea) IN raw) > 0)
+            ORDER BY at DESC LIMIT :limit
         """),
-        {"station": station_id, "before": utc(before), "limit": limit},
+        {
+            "station": station_id,
+            "before": utc(before),
+            "since": None if wanted.since is None else utc(wanted.since),
+            "outgoing": None if wanted.direction is None else wanted.direction is Direction.OUT,
+            "holds": None if wanted.holds is None else wanted.holds.encode(),
+            "limit": limit,
+        },
     )
     return [
         JournalledFrame(row[0], row[1], Direction.OUT if row[2] else Direction.IN, row[3], bytes(row[4]))

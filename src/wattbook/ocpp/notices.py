@@ -53,6 +53,24 @@ async def keep(connection: AsyncConnection, notices: Sequence[Notice]) -> None:
     )
 
 
+async def notices_page(
+    connection: AsyncConnection, station_id: str, *, action: str | None, before: int | None, limit: int
+) -> list[tuple[int, Notice]]:
+    """The same with their numbers; with `before`, those that came before the one of this number."""
+    columns = tables.notices.c
+    chosen = (
+        select(columns.id, columns.station_id, columns.version, columns.action, columns.payload, columns.received_at)
+        .where(columns.station_id == station_id)
+        .order_by(columns.id.desc())
+        .limit(min(limit, LIMIT_MAX))
+    )
+    if action is not None:
+        chosen = chosen.where(columns.action == action)
+    if before is not None:
+        chosen = chosen.where(columns.id < before)
+    return [(number, Notice(*row)) for number, *row in await connection.execute(chosen)]
+
+
 async def notices_of(
     connection: AsyncConnection, station_id: str, *, action: str | None = None, limit: int = 100
 ) -> list[Notice]:

@@ -133,3 +133,20 @@ async def _keep(connection: AsyncConnection, knocks: Sequence[Knock]) -> None:
         """),
         {"kept": NAMES_KEPT_MAX - 1},
     )
+
+
+async def find_knock(connection: AsyncConnection, station_id: str) -> Knock | None:
+    found = await connection.execute(
+        text("SELECT to_jsonb(knock.*)::text FROM ocpp.knocks AS knock WHERE station_id = :station"),
+        {"station": station_id},
+    )
+    row = found.scalar_one_or_none()
+    return None if row is None else msgspec.json.decode(row, type=Knock)
+
+
+async def dismiss(connection: AsyncConnection, station_id: str) -> bool:
+    """Forget who knocked, until it knocks again; whether it was on the list."""
+    done = await connection.execute(
+        text("DELETE FROM ocpp.knocks WHERE station_id = :station"), {"station": station_id}
+    )
+    return done.rowcount == 1

@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 from msgspec import Struct
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -143,17 +143,32 @@ async def set_options(connection: AsyncConnection, chosen: Mapping[str, StationO
 async def set_maker_quirks(connection: AsyncConnection, chosen: Mapping[Maker, Sequence[str]]) -> None:
     """Set the quirks of makers' models; in both names `*` stands for any characters.
 
+    Without any, the maker is taken off the list.
+
     Raises:
         InvalidInput: a quirk profile that does not exist.
     """
     for names in chosen.values():
         quirks.rules_of(names)
+    for maker in [maker for maker, names in chosen.items() if not names]:
+        named = (maker_quirks.c.vendor == maker.vendor) & (maker_quirks.c.model == maker.model)
+        await connection.execute(delete(maker_quirks).where(named))
+    chosen = {maker: names for maker, names in chosen.items() if names}
     if not chosen:
         return
     rows = [{"vendor": maker.vendor, "model": maker.model, "quirks": list(names)} for maker, names in chosen.items()]
     statement = insert(maker_quirks)
     changed = {"quirks": statement.excluded.quirks}
     await connection.execute(statement.on_conflict_do_update(index_elements=["vendor", "model"], set_=changed), rows)
+
+
+async def options_of(connection: AsyncConnection, station_id: str) -> StationOptions:
+    """What is set for one station."""
+    found = await connection.execute(select(station_options).where(station_options.c.station_id == station_id))
+    row = found.one_or_none()
+    if row is None:
+        return NOTHING
+    return StationOptions(tuple(row.quirks), row.journal, row.ping_after_s, row.pong_within_s)
 
 
 async def all_options(connection: AsyncConnection) -> dict[str, StationOptions]:

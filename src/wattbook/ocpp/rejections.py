@@ -1,9 +1,10 @@
 """The frames that could not be accepted, for the person who has to find out what a station means."""
 
 from datetime import datetime
+from typing import Any
 
-from msgspec import Struct
-from sqlalchemy import text
+from msgspec import Struct, structs
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 
@@ -13,31 +14,56 @@ class RejectedRecord(Struct, frozen=True):
     Attributes:
         frame: as it came; bytes that are no UTF-8 are replaced.
         error_code: what its sender was told, in its version's spelling.
+        accepted: it was taken all the same, and the reason says what was tolerated.
     """
 
     id: int
+    station_id: str
     received_at: datetime
     version: str
     error_code: str
     reason: str
+    accepted: bool
     frame: str
 
 
+class RejectedFrameBytes(RejectedRecord, frozen=True):
+    """The same, and byte by byte."""
+
+    frame_hex: str
+
+
 async def list_rejected(
-    connection: AsyncConnection, station_id: str, *, before: int | None = None, limit: int = 100
+    connection: AsyncConnection, station_id: str | None, *, before: int | None = None, limit: int = 100
 ) -> list[RejectedRecord]:
-    """Of one station, the newest first; with `before`, those that came before the one of this id."""
+    """Of one station or of all, the newest first; with `before`, those that came before the one of this id."""
+    of_one = "" if station_id is None else "AND station_id = :station"  # said apart, so that each has its index
     found = await connection.execute(
-        text("""
-            SELECT id, received_at, version, error_code, reason, raw FROM ocpp.quarantine
-            WHERE station_id = :station AND (CAST(:before AS bigint) IS NULL OR id < :before)
+        text(f"""
+            SELECT id, station_id, received_at, version, error_code, reason, accepted, raw FROM ocpp.quarantine
+            WHERE (CAST(:before AS bigint) IS NULL OR id < :before) {of_one}
             ORDER BY id DESC LIMIT :limit
         """),
-        {"station": station_id, "before": before, "limit": limit},
+        {"before": before, "limit": limit} | ({} if station_id is None else {"station": station_id}),
     )
-    return [
-        RejectedRecord(
-            row.id, row.received_at, row.version, row.error_code, row.reason, bytes(row.raw).decode(errors="replace")
-        )
-        for row in found
-    ]
+    return [_read(row) for row in found]
+
+
+async def find_rejected(connection: AsyncConnection, number: int) -> RejectedFrameBytes | None:
+    found = await connection.execute(
+        text("""
+            SELECT id, station_id, received_at, version, error_code, reason, accepted, raw
+            FROM ocpp.quarantine WHERE id = :number
+        """),
+        {"number": number},
+    )
+    row = found.one_or_none()
+    if row is None:
+        return None
+    return RejectedFrameBytes(**structs.asdict(_read(row)), frame_hex=bytes(row.raw).hex())
+
+
+def _read(row: Row[Any]) -> RejectedRecord:
+    fields = dict(row._mapping)
+    raw = bytes(fields.pop("raw"))
+    return RejectedRecord(**fields, frame=raw.decode(errors="replace"))

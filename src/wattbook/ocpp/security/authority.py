@@ -78,6 +78,19 @@ class Authority:
         """The roots that have not expired."""
         return [root.certificate for root in self.roots if root.certificate.not_valid_after_utc > now]
 
+    def reload(self, now: datetime) -> bool:
+        """Read the folder again; whether another process has made a new root meanwhile."""
+        known = len(self.roots)
+        self.roots = Authority.open(self._folder, self._name, now).roots
+        return len(self.roots) != known
+
+    def link(self, number: int) -> bytes | None:
+        """The root of this number signed by the root before, PEM; the first one has none."""
+        try:
+            return (self._folder / f"link-{number}.pem").read_bytes()
+        except FileNotFoundError:
+            return None
+
     def rotate(self, now: datetime) -> Root:
         """Make a new root, which signs from now on. The ones before stay trusted until they expire."""
         before = self.newest
@@ -121,7 +134,10 @@ class Authority:
     def server_files(
         self, hosts: Sequence[str], now: datetime, *, new_serial: NewSerial = x509.random_serial_number
     ) -> tuple[Path, Path]:
-        """The files of a certificate for our own TLS port at these hosts, and of its key; renewed when it is due."""
+        """The files of a certificate for our own TLS port at these hosts, and of its key; renewed when it is due.
+
+        It stays with the root that signed it for as long as that one is trusted: stations may not know a newer one yet.
+        """
         certificate_path, key_path = self._folder / "server.pem", self._folder / "server.key"
         with contextlib.suppress(OSError, ValueError):
             present = x509.load_pem_x509_certificate(certificate_path.read_bytes())
@@ -129,7 +145,7 @@ class Authority:
             key = load_pem_private_key(key_path.read_bytes(), None)
             if (
                 list(names) == _host_names(hosts)
-                and present.issuer == self.newest.certificate.subject
+                and present.issuer in [root.subject for root in self.trusted(now)]
                 and present.not_valid_after_utc > now + SERVER_RENEWED_BEFORE
                 and present.public_key() == key.public_key()
             ):

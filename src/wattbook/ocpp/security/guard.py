@@ -95,6 +95,7 @@ class Guard:
         self._hashings = Allowance(HASHINGS_MAX, HASHINGS_PER_S, HASHINGS_MAX, monotonic_s())
         self._events: dict[tuple[str, EventKind, str], SecurityEvent] = {}
         self._retire: dict[str, bytes] = {}
+        self._risen: dict[str, int] = {}  # profile with which a station came that it was to reach
 
     # Between requests
 
@@ -121,13 +122,16 @@ class Guard:
         """Keep the events, and end the passwords that were replaced."""
         events, self._events = list(self._events.values()), {}
         retire, self._retire = list(self._retire.items()), {}
+        risen, self._risen = list(self._risen.items()), {}
         await store.keep_events(connection, events)
         if retire:
             await store.retire_passwords(connection, retire)
+        if risen:
+            await store.raise_profiles(connection, risen)
 
     @property
     def has_to_write(self) -> bool:
-        return bool(self._events or self._retire)
+        return bool(self._events or self._retire or self._risen)
 
     # At the door
 
@@ -141,11 +145,32 @@ class Guard:
             return self._refuse(request, 403, EventKind.TLS_REQUIRED, f"security profile {profile} needs TLS")
         certificate = None if request.tls is None else request.tls.certificate
         if certificate is not None:
-            return self._judge_certificate(request, certificate)
-        if profile == MUTUAL_TLS:
+            rejection, came_with = self._judge_certificate(request, certificate), MUTUAL_TLS
+        elif profile == MUTUAL_TLS:
             return self._refuse(request, 403, EventKind.CERTIFICATE_MISSING, "security profile 3 needs a certificate")
-        self._shown.pop(request.identity, None)
-        return None if profile == NO_PROFILE else self._judge_password(request, known)
+        else:
+            self._shown.pop(request.identity, None)
+            rejection, came_with = self._judge_basic(request, known, profile)
+        if rejection is None:
+            self._note_rise(known, came_with)
+        return rejection
+
+    def _judge_basic(self, request: UpgradeRequest, known: _Known, profile: int) -> tuple[Rejection | None, int]:
+        """A password must be right where one is asked for; where none is, it counts if the station is to go up."""
+        shows_more = known.security.next_profile is not None and "Authorization" in request.headers
+        if profile == NO_PROFILE and not shows_more:
+            return None, NO_PROFILE
+        rejection = self._judge_password(request, known)
+        if rejection is not None and profile == NO_PROFILE:
+            return None, NO_PROFILE
+        return rejection, BASIC if request.tls is None else TLS_BASIC
+
+    def _note_rise(self, known: _Known, came_with: int) -> None:
+        """A station that was told to go up has come with as much: from now on it must."""
+        planned = known.security.next_profile
+        if planned is not None and came_with >= planned:
+            known.security = replace(known.security, profile=planned, next_profile=None)
+            self._risen[known.security.station_id] = planned
 
     def _judge_certificate(self, request: UpgradeRequest, certificate: bytes) -> Rejection | None:
         verdict = judge(certificate, request.identity, self._revoked, self._clock())
@@ -221,3 +246,10 @@ class Guard:
         else:
             log.error("security-event-not-kept", station_id=request.identity, kind=kind, reason=reason)
         return Rejection(status, reason, headers or {})
+
+
+async def door_events(
+    connection: AsyncConnection, station_id: str | None, *, kind: str | None, before: int | None, limit: int
+) -> list[tuple[int, SecurityEvent]]:
+    """What happened at the door, newest first, with its number; see `store.events_page`."""
+    return await store.events_page(connection, station_id, kind=kind, before=before, limit=limit)

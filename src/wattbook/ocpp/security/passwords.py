@@ -17,12 +17,12 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.kernel.errors import InvalidInput, NotFound
+from wattbook.kernel.errors import Conflict, InvalidInput, NotFound
 from wattbook.ocpp.security import store
 from wattbook.registry.stations import find_stations
 
@@ -121,18 +121,40 @@ async def set_password(
     await store.save_security(connection, replace(security, password_hashes=(*before, hashed)))
 
 
-async def require_profile(connection: AsyncConnection, station_id: str, profile: int | None) -> None:
+async def require_profile(
+    connection: AsyncConnection, station_id: str, profile: int | None, *, may_lower: bool = True
+) -> None:
     """Say which security profile a station must come with at least; None: what the house asks of all.
 
     Raises:
         InvalidInput: no profile of OCPP.
         NotFound: no such station.
+        Conflict: it would be lower than now, and may not.
     """
     if profile is not None and not 0 <= profile <= 3:
         raise InvalidInput("OCPP has the security profiles 0 to 3")
     await _require_station(connection, station_id)
     security = await store.lock_security(connection, station_id)
-    await store.save_security(connection, replace(security, profile=profile))
+    if not may_lower and security.profile is not None and (profile is None or profile < security.profile):
+        raise Conflict(f"station {station_id} must come with security profile {security.profile}: it does not go down")
+    await store.save_security(connection, replace(security, profile=profile, next_profile=None))
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """What is set for a station; see `store.StationSecurity`. The hashes stay inside."""
+
+    station_id: str
+    profile: int | None
+    next_profile: int | None
+    hex_passwords: bool
+    valid_passwords: int
+
+
+async def security_of(connection: AsyncConnection, station_id: str) -> Security:
+    """What is set for a station; nothing is, for one that is not registered."""
+    kept = await store.find_security(connection, station_id)
+    return Security(station_id, kept.profile, kept.next_profile, kept.hex_passwords, len(kept.password_hashes))
 
 
 async def accept_hex_passwords(connection: AsyncConnection, station_id: str, accepted: bool) -> None:

@@ -18,10 +18,12 @@ from wattbook.kernel.errors import InvalidInput, LimitExceeded, Refused
 from wattbook.ocpp.security import store
 from wattbook.ocpp.security.authority import STATION_VALID_FOR, Authority, NewSerial
 from wattbook.ocpp.security.certificates import read_request, serial_of
-from wattbook.ocpp.security.store import Issued
+from wattbook.ocpp.security.store import Expiring, Issued
 
 ISSUED_A_DAY_MAX: Final = 10
 """To one station: a station that asks in a loop fills no table."""
+
+DUE_MAX: Final = 10_000
 
 
 class Purpose(StrEnum):
@@ -93,8 +95,21 @@ async def issued_to(connection: AsyncConnection, station_id: str) -> list[Issued
 
 
 async def due_for_renewal(connection: AsyncConnection, *, now: datetime, within: timedelta) -> list[str]:
-    """Stations whose last certificate expires this soon: to be told with TriggerMessage to ask for another."""
-    return await store.expiring(connection, now + within, now)
+    """Stations whose last certificate expires this soon; `renewal` tells them to ask for another."""
+    return [each.station_id for each in await store.expiring(connection, now + within, now, limit=DUE_MAX)]
+
+
+async def renewal_states(
+    connection: AsyncConnection, *, now: datetime, within: timedelta, limit: int
+) -> list[Expiring]:
+    """Stations whose last certificate ends this soon, the first to end first."""
+    return await store.expiring(connection, now + within, now, limit=limit)
+
+
+async def find_certificate(connection: AsyncConnection, serial_number: str) -> Issued | None:
+    """What was issued under this number, in hexadecimal of any writing."""
+    number = _serial(serial_number)
+    return (await store.find_issued(connection, [number])).get(number)
 
 
 def _common_name(request: x509.CertificateSigningRequest) -> str | None:

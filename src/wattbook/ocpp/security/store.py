@@ -42,6 +42,15 @@ class Issued:
 
 
 @dataclass(frozen=True, slots=True)
+class Expiring:
+    """A station whose certificate ends soon, and when it was last told to ask for another."""
+
+    station_id: str
+    expires_at: datetime
+    asked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class SecurityEvent:
     """What happened at the door, and how often in a row."""
 
@@ -93,6 +102,19 @@ async def retire_passwords(connection: AsyncConnection, newest: Sequence[tuple[s
     )
 
 
+async def raise_profiles(connection: AsyncConnection, risen: Sequence[tuple[str, int]]) -> None:
+    """Ask of these stations the profile that they were to reach, if they still are."""
+    await connection.execute(
+        text("""
+            UPDATE ocpp.station_security AS kept
+            SET profile = given.profile, next_profile = NULL, changed_at = clock_timestamp()
+            FROM unnest(CAST(:stations AS text[]), CAST(:profiles AS smallint[])) AS given(station_id, profile)
+            WHERE kept.station_id = given.station_id AND kept.next_profile = given.profile
+        """),
+        {"stations": [station for station, _ in risen], "profiles": [profile for _, profile in risen]},
+    )
+
+
 async def keep_issued(connection: AsyncConnection, issued: Issued) -> None:
     await connection.execute(insert(tables.certificates).values(asdict(issued)))
 
@@ -141,16 +163,28 @@ async def revoked(connection: AsyncConnection, now: datetime) -> frozenset[int]:
     return frozenset(int(serial, 16) for serial in found.scalars())
 
 
-async def expiring(connection: AsyncConnection, before: datetime, now: datetime) -> list[str]:
-    """Stations whose last valid certificate ends before this moment."""
+async def expiring(
+    connection: AsyncConnection, before: datetime, now: datetime, *, asked_before: datetime | None = None, limit: int
+) -> list[Expiring]:
+    """Stations whose last valid certificate ends before this moment, the first to end first; with `asked_before`,
+    only those that were not told since then."""
     found = await connection.execute(
         text("""
-            SELECT station_id FROM ocpp.certificates WHERE revoked_at IS NULL AND expires_at > :now
-            GROUP BY station_id HAVING max(expires_at) < :before ORDER BY station_id
+            SELECT station_id, max(expires_at) AS expires_at, max(renewal_asked_at) AS asked_at
+            FROM ocpp.certificates
+            WHERE revoked_at IS NULL AND expires_at > :now AND expires_at < :before
+              AND NOT EXISTS (
+                SELECT FROM ocpp.certificates AS newer
+                WHERE newer.station_id = certificates.station_id AND newer.revoked_at IS NULL
+                  AND newer.expires_at >= :before)
+            GROUP BY station_id
+            HAVING CAST(:asked_before AS timestamptz) IS NULL
+                OR coalesce(max(renewal_asked_at) < :asked_before, true)
+            ORDER BY 2, 1 LIMIT :limit
         """),
-        {"before": before, "now": now},
+        {"before": before, "now": now, "asked_before": asked_before, "limit": limit},
     )
-    return list(found.scalars())
+    return [Expiring(*row) for row in found]
 
 
 async def keep_events(connection: AsyncConnection, events: Sequence[SecurityEvent]) -> None:
@@ -162,11 +196,50 @@ async def latest_events(
     connection: AsyncConnection, station_id: str | None = None, *, limit: int = 100
 ) -> list[SecurityEvent]:
     """What happened at the door, newest first."""
+    return [event for _, event in await events_page(connection, station_id, limit=limit)]
+
+
+async def events_page(
+    connection: AsyncConnection,
+    station_id: str | None = None,
+    *,
+    kind: str | None = None,
+    before: int | None = None,
+    limit: int = 100,
+) -> list[tuple[int, SecurityEvent]]:
+    """The same with their numbers; with `before`, those that were written down before the one of this number."""
     table = tables.security_events
-    rows = select(*(table.c[name] for name in SecurityEvent.__slots__)).order_by(table.c.id.desc()).limit(limit)
+    fields = [table.c[name] for name in SecurityEvent.__slots__]
+    rows = select(table.c.id, *fields).order_by(table.c.id.desc()).limit(limit)
     if station_id is not None:
         rows = rows.where(table.c.station_id == station_id)
-    return [SecurityEvent(*row) for row in await connection.execute(rows)]
+    if kind is not None:
+        rows = rows.where(table.c.kind == kind)
+    if before is not None:
+        rows = rows.where(table.c.id < before)
+    return [(number, SecurityEvent(*fields)) for number, *fields in await connection.execute(rows)]
+
+
+async def find_security(connection: AsyncConnection, station_id: str) -> StationSecurity:
+    """What is set for a station, or nothing."""
+    table = tables.station_security
+    columns = [table.c[name] for name in StationSecurity.__slots__]
+    row = (await connection.execute(select(*columns).where(table.c.station_id == station_id))).one_or_none()
+    return StationSecurity(station_id) if row is None else _security(row)
+
+
+async def ask_renewal(connection: AsyncConnection, stations: Sequence[str], now: datetime) -> None:
+    """Note when these stations were told to ask for another certificate, at their last ones."""
+    await connection.execute(
+        text("""
+            UPDATE ocpp.certificates SET renewal_asked_at = :now
+            WHERE serial_number IN (
+                SELECT DISTINCT ON (station_id) serial_number FROM ocpp.certificates
+                WHERE station_id = ANY(CAST(:stations AS text[])) AND revoked_at IS NULL
+                ORDER BY station_id, expires_at DESC)
+        """),
+        {"stations": list(stations), "now": now},
+    )
 
 
 _moment = text("clock_timestamp()")

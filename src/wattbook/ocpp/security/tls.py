@@ -16,6 +16,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:AES128-GCM-SHA256:AES256-GCM-SHA384"
 """Of TLS 1.2; the last two, without forward secrecy, because OCPP 2.0.1 (Part 2, A00) lets a station know no others."""
 
+ROOTS_CHANGED: Final = "ocpp_roots"
+"""Channel: our own authority has another root."""
+
 
 class ListeningTls:
     """How our port speaks TLS; give it to `ManagementEnd.listen_tls`."""

@@ -1,0 +1,95 @@
+"""How long is kept what stations told and what was told to them; what is older is deleted, a bounded slice at a time.
+
+Each table is read from its oldest end by an index that it has anyway, so that looking for what is old costs the same
+however much there is. Frames and meter values are not deleted but dropped, a partition at a time: `db.partitions`.
+
+What runs is never deleted: a command that waits, or a transaction whose end has not been settled.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from msgspec import Struct
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wattbook.db.engine import Database
+from wattbook.kernel.clock import Clock
+
+SLICE_MAX: Final = 5_000
+SLICES_MAX: Final = 50
+"""Of one table at one time: a quarter of a million rows, then the others have their turn."""
+
+log = structlog.get_logger(__name__)
+
+
+class Keep(Struct, frozen=True):
+    """How long each is kept by our own clock; None: for ever.
+
+    Attributes:
+        notices: what stations told that has no other place, their own security events among it.
+        rejected: frames that could not be accepted.
+        security_events: what happened at the door.
+        commands: that are done.
+        transactions: what the events of a settled transaction told; a replay after that is heard as a new one.
+        signatures: what became of signatures, and the signed meter values: the evidence of a bill.
+    """
+
+    notices: timedelta | None = timedelta(days=90)
+    rejected: timedelta | None = timedelta(days=90)
+    security_events: timedelta | None = timedelta(days=365)
+    commands: timedelta | None = timedelta(days=90)
+    transactions: timedelta | None = timedelta(days=400)
+    signatures: timedelta | None = None
+
+
+_BY_NUMBER: Final = """
+    DELETE FROM ocpp.{table} WHERE id IN (
+        SELECT id FROM (SELECT id, {at} AS at FROM ocpp.{table} ORDER BY id LIMIT :slice) AS oldest
+        WHERE at < :before)
+"""
+"""Numbers grow with our clock: the oldest are the lowest."""
+
+_STATEMENTS: Final[Mapping[str, str]] = {
+    "notices": _BY_NUMBER.format(table="notices", at="received_at"),
+    "rejected": _BY_NUMBER.format(table="quarantine", at="received_at"),
+    "security_events": _BY_NUMBER.format(table="security_events", at="last_at"),
+    "signatures": _BY_NUMBER.format(table="signatures", at="received_at"),
+    "commands": """
+        DELETE FROM ocpp.commands WHERE id IN (
+            SELECT id FROM ocpp.commands
+            WHERE created_at < :before AND state NOT IN ('accepted', 'sent') ORDER BY created_at LIMIT :slice)
+    """,
+    "transactions": """
+        DELETE FROM ocpp.transactions WHERE (station_id, transaction_id) IN (
+            SELECT station_id, transaction_id FROM ocpp.transactions
+            WHERE settled AND heard_at < :before ORDER BY heard_at LIMIT :slice)
+    """,
+}
+
+
+async def forget(database: Database, clock: Clock, keep: Keep, *, slice_max: int = SLICE_MAX) -> dict[str, int]:
+    """Delete what is older than it is kept; how many of each. A slice is a transaction."""
+    deleted: dict[str, int] = {}
+    for name, statement in _STATEMENTS.items():
+        kept_for: timedelta | None = getattr(keep, name)
+        if kept_for is None:
+            continue
+        before, number = clock() - kept_for, 0
+        for _ in range(SLICES_MAX):
+            async with database.transaction() as connection:
+                gone = await _slice(connection, statement, before, slice_max)
+            number += gone
+            if gone < slice_max:
+                break
+        if number:
+            deleted[name] = number
+    if deleted:
+        log.info("forgotten", **deleted)
+    return deleted
+
+
+async def _slice(connection: AsyncConnection, statement: str, before: datetime, slice_max: int) -> int:
+    return (await connection.execute(text(statement), {"before": before, "slice": slice_max})).rowcount
