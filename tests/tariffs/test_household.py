@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.units import Energy, Money
-from wattbook.tariffs.catalogue import household_tariff
+from wattbook.tariffs.catalogue import household_tariff, household_tariff_names
 from wattbook.tariffs.household import HouseholdBill, add_levies, rate_household
+from wattbook.tariffs.household_data import PriceByTier
 from wattbook.tariffs.period import BillingPeriod
 
 LOW_VOLTAGE = household_tariff("kr-residential-low-voltage")
@@ -72,7 +73,7 @@ def test_two_real_bills_confirm_the_rounding_after_the_subtotal(subtotal: int, v
     levies = add_levies(
         LOW_VOLTAGE.rounding, subtotal, vat=subtotal * Fraction("0.10"), fund=subtotal * Fraction("0.037")
     )
-    assert (levies.vat.result, levies.fund.result, levies.total.result) == (vat, fund, total)
+    assert tuple(levies[name].result for name in ("vat", "fund", "total")) == (vat, fund, total)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +262,12 @@ def test_an_integer_program_agrees_on_every_kwh(kwh: int) -> None:
 
 
 def test_prices_are_decimals_and_each_version_names_its_source() -> None:
-    for tariff in (LOW_VOLTAGE, HIGH_VOLTAGE):
-        versions = (*tariff.base, *tariff.energy, *tariff.climate, *tariff.fuel, *tariff.vat, *tariff.fund)
+    for tariff in map(household_tariff, household_tariff_names()):
+        versions = [version for charge in tariff.charges for version in charge.versions]
         assert all(version.source and version.checked_on > version.valid_from for version in versions)
-        assert all(isinstance(price, Decimal) for version in tariff.energy for price in version.by_tier)
+    for tariff in (LOW_VOLTAGE, HIGH_VOLTAGE):
+        prices = [
+            version for charge in tariff.charges for version in charge.versions if isinstance(version, PriceByTier)
+        ]
+        assert len(prices) == 5
+        assert all(isinstance(price, Decimal) for version in prices for price in version.by_tier)

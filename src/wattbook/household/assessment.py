@@ -19,6 +19,7 @@ from typing import Final, NamedTuple, Self
 from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.units import Currency, Energy, Money
 from wattbook.tariffs.household import HouseholdBill, HouseholdTariff, rate_household
+from wattbook.tariffs.household_data import LINES
 from wattbook.tariffs.period import BillingPeriod
 
 RE_RATED: Final = "re-rated"
@@ -65,10 +66,10 @@ class Lines(NamedTuple):
 
     @classmethod
     def of(cls, bill: HouseholdBill) -> Self:
-        rounding = bill.total - bill.subtotal - bill.vat - bill.fund
-        won = (bill.base, bill.energy, bill.climate, bill.fuel, bill.vat, bill.fund, rounding, bill.total)
-        unit = Money.of(1, bill.currency).amount
-        return cls(bill.kwh, *(amount * unit for amount in won))
+        charges = [bill.by_line.get(line, 0) for line in LINES]
+        coin = Currency.of(bill.currency).coin
+        amounts = (*charges, bill.total - sum(charges), bill.total)
+        return cls(bill.kwh, *(amount * coin for amount in amounts))
 
     @property
     def subtotal(self) -> int:

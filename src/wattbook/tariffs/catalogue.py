@@ -1,7 +1,8 @@
 """The household tariffs that come with wattbook: one TOML file each, loaded and checked once.
 
-A file may name a `shared` file, whose tables it takes over (add-ons, taxes, rounding); a table of its own goes first,
-and notes of both are kept. Numbers with a point are read as decimals, never as floats.
+A file may name a `shared` file, whose tables it takes over (add-ons, taxes, rounding); a table of its own goes first.
+Charges, rounding steps and notes of both are kept; the file's own charges come first. Numbers with a point are read as
+decimals, never as floats.
 """
 
 import tomllib
@@ -13,7 +14,7 @@ from typing import Any
 import msgspec
 
 from wattbook.kernel.errors import InvalidInput, NotFound
-from wattbook.tariffs.household import HouseholdTariff
+from wattbook.tariffs.household_data import HouseholdTariff
 
 _DATA = files("wattbook.tariffs") / "data"
 
@@ -34,8 +35,12 @@ def household_tariff(name: str) -> HouseholdTariff:
         raise NotFound(f"unknown household tariff {name!r}; known: {known}", name=name)
     own = _read(f"{name}.toml")
     shared = _read(f"shared/{own.pop('shared')}.toml") if "shared" in own else {}
-    notes = [*shared.get("notes", []), *own.get("notes", [])]
-    return parse_household_tariff({**shared, **own, "name": name, "notes": notes})
+    both = {
+        "notes": [*shared.get("notes", []), *own.get("notes", [])],
+        "charges": [*own.get("charges", []), *shared.get("charges", [])],
+        "rounding": {**shared.get("rounding", {}), **own.get("rounding", {})},
+    }
+    return parse_household_tariff({**shared, **own, **both, "name": name})
 
 
 def parse_household_tariff(content: dict[str, Any]) -> HouseholdTariff:

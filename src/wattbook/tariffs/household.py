@@ -1,168 +1,85 @@
-"""Household tariffs: what a month's consumption of a house costs.
+"""Household tariffs: what the consumption of a house costs over a billing period.
 
-The tariff is progressive: the first kilowatt-hours of a month are cheap, the next dearer, and the base charge is that
-of the highest tier reached. So one more kilowatt-hour can cost thousands of won, the price of a part depends on the
-rest, and a period is always priced as a whole. A house whose EV was paid elsewhere owes `rate(total - ev)`; what was
-charged twice is `rate(total) - rate(total - ev)` and nothing simpler.
+Many tariffs are progressive: the first kilowatt-hours of a month are cheap, the next dearer, and the base charge is
+that of the highest tier reached. So one more kilowatt-hour can cost thousands of won, the price of a part depends on
+the rest, and a period is always priced as a whole. A house whose EV was paid elsewhere owes `rate(total - ev)`; what
+was charged twice is `rate(total) - rate(total - ev)` and nothing simpler.
 
-Order of the bill (KEPCO's calculator, confirmed on two published bills; the rules stand in the data file):
+Every bill has this order; a data file says which charges there are (`household_data`):
 
-    kwh       the period's milliwatt-hours, rounded once to whole kilowatt-hours
-    base      per month, by the highest tier reached
-    energy    by tier
-    climate   per kilowatt-hour
-    fuel      per kilowatt-hour, at the price of the period's first day
-    subtotal  the sum of the four
-    vat       percent of the subtotal
-    fund      percent of the subtotal
-    total     subtotal + vat + fund
+    kwh       what was measured, rounded once to whole kilowatt-hours (each zone of the day by itself)
+    charges   in the order of the data file, each rounded by the step of its name
+    subtotal  the sum of the charges above the first levy
+    levies    taxes and levies, percentages of the subtotal or of charges above them
+    total     subtotal and levies
 
-Where a price or the season changes inside the period, each stretch of days with the same terms is priced as if it were
-the whole period and weighs by its share of the days, in exact fractions; the sum is rounded.
+Where a price or the season changes inside the period, either the energy of each stretch of days is known, or each
+stretch is priced as if it were the whole period and weighs by its share of the days, in exact fractions (`schedule`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from itertools import chain, groupby, pairwise
-from typing import Protocol, TypeVar
-
-import msgspec
+from typing import Final
 
 from wattbook.kernel.errors import InvalidInput
-from wattbook.kernel.units import MWH_PER_KWH, Energy, Money
+from wattbook.kernel.units import MWH_PER_KWH, Currency, Energy, Money
+from wattbook.tariffs.household_data import LEVIES, HouseholdTariff, Line, Minimum
 from wattbook.tariffs.period import BillingPeriod
 from wattbook.tariffs.rounding import Rounding, RoundingStep
+from wattbook.tariffs.schedule import (
+    EnergyPiece,
+    FixedPiece,
+    PercentPiece,
+    Piece,
+    Schedule,
+    Step,
+    TierPiece,
+    compile_household,
+)
 
-# ---------------------------------------------------------------------------------------------------- the tariff
+__all__ = ["BillLine", "HouseholdBill", "HouseholdTariff", "Usage", "add_levies", "rate_household"]
 
-
-class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Numbers that hold from `valid_from` until the next version; who said so, and when that was looked at."""
-
-    valid_from: date
-    source: str
-    checked_on: date
-
-
-class BaseCharge(Version, frozen=True, kw_only=True):
-    by_tier: tuple[Decimal, ...]
-    """Per month, for the highest tier reached."""
-
-
-class EnergyPrice(Version, frozen=True, kw_only=True):
-    by_tier: tuple[Decimal, ...]
-    """Per kWh."""
-    super_user: Decimal
-    """Per kWh, for the part above the super-user limit in its months."""
+WATTS_PER_KW: Final = 1_000
+POWER_W_MAX: Final = 10_000_000
 
 
-class Surcharge(Version, frozen=True, kw_only=True):
-    per_kwh: Decimal
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was measured of a house in a period.
 
+    Attributes:
+        energies: one for each slot of the tariff's schedule for the period, in that order.
+        contract_w: contracted power in watts, where the tariff charges for it.
+        peak_w: highest power measured in the period, where the tariff charges for it.
+    """
 
-class Levy(Version, frozen=True, kw_only=True):
-    percent: Decimal
-
-
-class Season(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    name: str
-    months: tuple[int, ...]
-    tier_limits_kwh: tuple[int, ...]
-    """The last kWh of each tier but the last, which has no end."""
-
-
-class SuperUser(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    months: tuple[int, ...]
-    above_kwh: int
-
-
-class Length(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How many days may be billed as one month."""
-
-    days_min: int
-    days_max: int
-
-
-class BillRounding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The named rounding steps of a bill, in their order."""
-
-    kwh: Rounding
-    base: Rounding
-    energy: Rounding
-    climate: Rounding
-    fuel: Rounding
-    vat: Rounding
-    fund: Rounding
-    total: Rounding
-
-
-class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a bill must say about itself when its days and its kWh fall in these bounds (all inclusive)."""
-
-    text: str
-    first: date = date.min
-    last: date = date.max
-    kwh_min: int = 0
-    kwh_max: int | None = None
-
-    def concerns(self, kwh: int, period: BillingPeriod) -> bool:
-        in_days = self.first <= period.last and period.first <= self.last
-        return in_days and self.kwh_min <= kwh and (self.kwh_max is None or kwh <= self.kwh_max)
-
-
-class HouseholdTariff(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A progressive month's tariff with its whole known history; prices in units of `currency`."""
-
-    name: str
-    title: str
-    country: str
-    currency: str
-    time_zone: str
-    length: Length
-    seasons: tuple[Season, ...]
-    super_user: SuperUser
-    base: tuple[BaseCharge, ...]
-    energy: tuple[EnergyPrice, ...]
-    climate: tuple[Surcharge, ...]
-    fuel: tuple[Surcharge, ...]
-    vat: tuple[Levy, ...]
-    fund: tuple[Levy, ...]
-    rounding: BillRounding
-    notes: tuple[Note, ...] = ()
-
-    def __post_init__(self) -> None:
-        """The contradictions a data file can hold; ValueError becomes an error of the loader that names the file."""
-        if sorted(month for season in self.seasons for month in season.months) != list(range(1, 13)):
-            raise ValueError("the seasons must hold each of the twelve months once")
-        tier_counts = {len(season.tier_limits_kwh) + 1 for season in self.seasons}
-        tier_counts |= {len(charge.by_tier) for charge in self.base} | {len(price.by_tier) for price in self.energy}
-        if len(tier_counts) != 1:
-            raise ValueError(f"seasons and prices differ in their number of tiers: {sorted(tier_counts)}")
-        for versions in (self.base, self.energy, self.climate, self.fuel, self.vat, self.fund):
-            days = [version.valid_from for version in versions]
-            if not days or sorted(set(days)) != days:
-                raise ValueError("versions must be there, in the order of valid_from, and no two on one day")
-
-
-# ------------------------------------------------------------------------------------------------------ the bill
+    energies: tuple[Energy, ...]
+    contract_w: int | None = None
+    peak_w: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BillLine:
-    """One product of the bill: quantity × price × share of the days, before any rounding.
+    """One product of the bill: quantity × price × share, before any rounding, in units of the currency.
 
-    `quantity` is in kWh, or 1 for the base charge, or the subtotal for a levy (whose price is the rate as a fraction).
-    `tier` counts from 1 and is None where tiers do not matter; the super-user part is the tier after the last.
+    Attributes:
+        tier: counts from 1 where prices rise by tier, else None; the super-user part is the tier after the last.
+        zone: of the day, where prices depend on it.
+        quantity: in `unit`: kWh, kW, or '' for amounts (1) and for percentages (what they are of; the price is the
+            rate as a fraction).
+        share: of the days, or the days themselves for an amount per day.
     """
 
     charge: str
     tier: int | None
+    zone: str
     first: date
     last: date
-    quantity: int
+    quantity: Fraction
+    unit: str
     price: Fraction
     share: Fraction
 
@@ -173,202 +90,197 @@ class BillLine:
 
 @dataclass(frozen=True, slots=True)
 class HouseholdBill:
-    """A rated period. `kwh` is in whole kWh; amounts are whole units of `currency` (won).
+    """A rated period. `kwh` is in whole kWh; amounts count the smallest coin of `currency` (won, cents).
 
-    `subtotal = base + energy + climate + fuel`; `total` is the sum of subtotal, vat and fund after its own step.
-    `lines` and `steps` explain every amount; `notes` say what about this very bill is not verified.
+    Attributes:
+        amounts: every line by name, in the order of the bill: kwh, charges, subtotal, levies, total. Each is an
+            attribute of the bill too: `bill.vat`.
+        by_line: the same amounts summed by the line of a bill document to which the tariff's charges belong.
+        lines: with `steps`, the explanation of every amount.
+        notes: what about this very bill is not verified.
     """
 
     tariff: str
     currency: str
     period: BillingPeriod
-    kwh: int
-    base: int
-    energy: int
-    climate: int
-    fuel: int
-    subtotal: int
-    vat: int
-    fund: int
-    total: int
+    amounts: dict[str, int]
+    by_line: dict[Line, int]
     lines: tuple[BillLine, ...]
     steps: tuple[RoundingStep, ...]
     notes: tuple[str, ...]
 
+    def __getattr__(self, name: str) -> int:
+        if name not in HouseholdBill.__slots__ and name in self.amounts:
+            return self.amounts[name]
+        raise AttributeError(name)
+
     @property
-    def amounts(self) -> dict[str, int]:
-        """The bill's lines by name, in their order; kWh first."""
-        names = ("kwh", "base", "energy", "climate", "fuel", "subtotal", "vat", "fund", "total")
-        return {name: getattr(self, name) for name in names}
+    def kwh(self) -> int:
+        return self.amounts["kwh"]
+
+    @property
+    def total(self) -> int:
+        return self.amounts["total"]
+
+    @property
+    def subtotal(self) -> int:
+        return self.amounts["subtotal"]
 
     def total_money(self) -> Money:
-        return Money.of(self.total, self.currency)
+        return coins(self.total, self.currency)
 
 
-@dataclass(frozen=True, slots=True)
-class Levies:
-    """What is added to a subtotal, and the sum."""
-
-    vat: RoundingStep
-    fund: RoundingStep
-    total: RoundingStep
+def coins(count: int, currency: str) -> Money:
+    """So many of the smallest coins, as money."""
+    unit = Currency.of(currency)
+    return Money(count * unit.coin, unit)
 
 
-def rate_household(tariff: HouseholdTariff, consumption: Energy, period: BillingPeriod) -> HouseholdBill:
-    """The bill of a period as one month, whatever its number of days within `tariff.length.days_max`.
+def rate_household(
+    tariff: HouseholdTariff, consumption: Energy | Usage, period: BillingPeriod, *, month_days: int | None = None
+) -> HouseholdBill:
+    """The bill of a period, as one month unless `month_days` says that it is a part of one.
 
     A pure function. Consumption is rounded here, once; so subtract energy paid elsewhere before, in milliwatt-hours.
-    A period shorter than a month is billed with full tiers and a full base charge, and its notes say so.
+    A period shorter than a month is billed with full tiers and a full base charge, and its notes say so; with
+    `month_days` limits and monthly amounts are scaled to days / month_days.
+
+    Args:
+        consumption: the energy of the period, or what was measured of each slot of `compile_household(...)`.
 
     Raises:
-        InvalidInput: negative consumption, a period longer than a month can be, or days before the data begin.
+        InvalidInput: negative consumption, energies that do not fit the slots, a power that the tariff needs and the
+            usage lacks, a period longer than the tariff bills at once, or days before the data begin.
     """
-    if consumption.mwh < 0:
-        raise InvalidInput(f"consumption cannot be negative: {consumption}")
-    if period.day_count > tariff.length.days_max:
+    schedule = compile_household(tariff, period, month_days)
+    usage = consumption if isinstance(consumption, Usage) else Usage((consumption,))
+    return _Rating(schedule, _checked(schedule, usage)).bill()
+
+
+def add_levies(rounding: Mapping[str, Rounding], subtotal: int, **levies: Fraction) -> dict[str, RoundingStep]:
+    """The last steps of a bill, by name: the exact levies on a subtotal in coins, and `total`."""
+    steps = {name: rounding[name].step(name, exact) for name, exact in levies.items()}
+    total = Fraction(subtotal + sum(step.result for step in steps.values()))
+    return steps | {"total": rounding["total"].step("total", total)}
+
+
+def _checked(schedule: Schedule, usage: Usage) -> Usage:
+    if len(usage.energies) != len(schedule.slots):
+        zones = ", ".join(dict.fromkeys(slot.zone for slot in schedule.slots if slot.zone)) or "one stretch of days"
         raise InvalidInput(
-            f"{period} has {period.day_count} days; {tariff.name} bills at most {tariff.length.days_max} as one month"
+            f"{schedule.tariff.name} needs {len(schedule.slots)} energies for {schedule.period}"
+            f" ({zones}), not {len(usage.energies)}"
         )
-    rounding = tariff.rounding
-    kwh = rounding.kwh.step("kwh", Fraction(consumption.mwh, MWH_PER_KWH))
-    stretches = tuple(_stretches(tariff, kwh.result, period))
-    fuel_per_kwh = Fraction(_at(tariff.fuel, period.first).per_kwh)
-    charges = {
-        "base": tuple(_base_line(stretch, kwh.result) for stretch in stretches),
-        "energy": tuple(chain.from_iterable(_energy_lines(stretch, kwh.result) for stretch in stretches)),
-        "climate": tuple(_climate_line(stretch, kwh.result) for stretch in stretches),
-        "fuel": (BillLine("fuel", None, period.first, period.last, kwh.result, fuel_per_kwh, Fraction(1)),),
-    }
-    steps = {name: getattr(rounding, name).step(name, _sum(lines)) for name, lines in charges.items()}
-    subtotal: int = sum(step.result for step in steps.values())
-    vat_lines = tuple(_levy_lines("vat", tariff.vat, subtotal, period))
-    fund_lines = tuple(_levy_lines("fund", tariff.fund, subtotal, period))
-    levies = add_levies(rounding, subtotal, vat=_sum(vat_lines), fund=_sum(fund_lines))
-    return HouseholdBill(
-        tariff=tariff.name,
-        currency=tariff.currency,
-        period=period,
-        kwh=kwh.result,
-        base=steps["base"].result,
-        energy=steps["energy"].result,
-        climate=steps["climate"].result,
-        fuel=steps["fuel"].result,
-        subtotal=subtotal,
-        vat=levies.vat.result,
-        fund=levies.fund.result,
-        total=levies.total.result,
-        lines=(*chain.from_iterable(charges.values()), *vat_lines, *fund_lines),
-        steps=(kwh, *steps.values(), levies.vat, levies.fund, levies.total),
-        notes=tuple(_notes(tariff, kwh.result, period)),
-    )
+    if negative := [energy for energy in usage.energies if energy.mwh < 0]:
+        raise InvalidInput(f"consumption cannot be negative: {negative[0]}")
+    for basis in schedule.tariff.power_basis:
+        watts = usage.contract_w if basis == "contract" else usage.peak_w
+        if watts is None or not 0 <= watts <= POWER_W_MAX:
+            raise InvalidInput(f"{schedule.tariff.name} charges by {basis} power: 0 to {POWER_W_MAX // 1000} kW needed")
+    return usage
 
 
-def add_levies(rounding: BillRounding, subtotal: int, vat: Fraction, fund: Fraction) -> Levies:
-    """The last three steps of a bill, from the subtotal and the exact levies on it, in whole units of the currency."""
-    vat_step = rounding.vat.step("vat", vat)
-    fund_step = rounding.fund.step("fund", fund)
-    total = rounding.total.step("total", Fraction(subtotal + vat_step.result + fund_step.result))
-    return Levies(vat_step, fund_step, total)
+class _Rating:
+    """One bill being added up, charge after charge."""
+
+    def __init__(self, schedule: Schedule, usage: Usage) -> None:
+        self.schedule = schedule
+        self.usage = usage
+        tariff = schedule.tariff
+        parts = [tariff.rounding["kwh"].step("kwh", Fraction(each.mwh, MWH_PER_KWH)) for each in usage.energies]
+        self.slot_kwh = [part.result for part in parts]
+        kwh = sum(self.slot_kwh)
+        exact = sum((part.exact for part in parts), Fraction())
+        self.steps = [RoundingStep("kwh", exact, parts[0].rule, parts[0].unit, kwh)]
+        self.amounts = {"kwh": kwh}
+        self.lines: list[BillLine] = []
+
+    def bill(self) -> HouseholdBill:
+        tariff = self.schedule.tariff
+        for step in self.schedule.steps:
+            if step.charge.line in LEVIES and "subtotal" not in self.amounts:
+                self._close_subtotal()
+            self._charge(step)
+        if "subtotal" not in self.amounts:
+            self._close_subtotal()
+        by_line: dict[Line, int] = {}
+        for step in self.schedule.steps:
+            by_line[step.charge.line] = by_line.get(step.charge.line, 0) + self.amounts[step.charge.name]
+        total = tariff.rounding["total"].step("total", Fraction(sum(by_line.values())))
+        self.steps.append(total)
+        return HouseholdBill(
+            tariff=tariff.name,
+            currency=tariff.currency,
+            period=self.schedule.period,
+            amounts=self.amounts | {"total": total.result},
+            by_line=by_line,
+            lines=tuple(self.lines),
+            steps=tuple(self.steps),
+            notes=tuple(notes(self.schedule, self.amounts["kwh"])),
+        )
+
+    def _close_subtotal(self) -> None:
+        self.amounts["subtotal"] = sum(self.amounts[name] for name in self.schedule.subtotal_of)
+
+    def _charge(self, step: Step) -> None:
+        name = step.charge.name
+        base = sum(self.amounts[other] for other in step.of)
+        lines = [line for piece in step.pieces for line in self._lines(name, piece, base)]
+        exact = sum((line.exact for line in lines), Fraction())
+        if not isinstance(step.charge, Minimum):
+            exact *= 1 if isinstance(step.pieces[0], PercentPiece) else self.schedule.tariff.coins_per_unit
+        else:
+            exact = max(exact * self.schedule.tariff.coins_per_unit - base, Fraction())
+        rounded = self.schedule.tariff.rounding[name].step(name, exact)
+        self.steps.append(rounded)
+        self.amounts[name] = rounded.result
+        self.lines += lines
+
+    def _lines(self, name: str, piece: Piece, base: int) -> Iterator[BillLine]:
+        one = Fraction(1)
+        match piece:
+            case EnergyPiece():
+                quantity = self._quantity(piece)
+                tier = int(piece.label) if piece.label.isdigit() else None
+                if quantity or tier in (None, 1):
+                    zone = "" if tier else piece.label
+                    yield BillLine(name, tier, zone, piece.first, piece.last, quantity, "kWh", piece.price, piece.share)
+            case TierPiece():
+                reached = sum(self._kwh(piece.slots) > limit for limit in piece.limits)
+                amount = piece.amounts[reached]
+                yield BillLine(name, reached + 1, "", piece.first, piece.last, one, "", amount, piece.share)
+            case FixedPiece():
+                watts = {"": None, "contract": self.usage.contract_w, "peak": self.usage.peak_w}[piece.basis]
+                quantity = one if watts is None else Fraction(watts, WATTS_PER_KW)
+                unit = "" if watts is None else "kW"
+                yield BillLine(name, None, "", piece.first, piece.last, quantity, unit, piece.price, piece.share)
+            case PercentPiece():
+                of = Fraction(base)
+                yield BillLine(name, None, "", piece.first, piece.last, of, "", piece.rate, piece.share)
+
+    def _kwh(self, slots: tuple[int, ...]) -> int:
+        return sum(self.slot_kwh[slot] for slot in slots)
+
+    def _quantity(self, piece: EnergyPiece) -> Fraction:
+        below = self._kwh(piece.below)
+        return _clip(below + self._kwh(piece.slots), piece) - _clip(below, piece)
 
 
-# ---------------------------------------------------------------------------------- stretches of days, and tiers
+def _clip(kwh: int, piece: EnergyPiece) -> Fraction:
+    clipped = max(Fraction(kwh), piece.lower)
+    return clipped if piece.upper is None else min(clipped, piece.upper)
 
 
-@dataclass(frozen=True, slots=True)
-class _Terms:
-    """All that the price of a day's energy depends on."""
-
-    tier_limits_kwh: tuple[int, ...]
-    base: BaseCharge
-    energy: EnergyPrice
-    climate: Surcharge
-    super_user_above_kwh: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Stretch:
-    """Consecutive days of a period under the same terms."""
-
-    terms: _Terms
-    first: date
-    last: date
-    share: Fraction
-
-    def line(self, charge: str, tier: int | None, quantity: int, price: Decimal) -> BillLine:
-        return BillLine(charge, tier, self.first, self.last, quantity, Fraction(price), self.share)
-
-
-def _stretches(tariff: HouseholdTariff, kwh: int, period: BillingPeriod) -> Iterator[_Stretch]:
-    for terms, group in groupby(period.days(), key=lambda day: _terms(tariff, kwh, day)):
-        days = list(group)
-        yield _Stretch(terms, days[0], days[-1], Fraction(len(days), period.day_count))
-
-
-def _terms(tariff: HouseholdTariff, kwh: int, day: date) -> _Terms:
-    season = next(season for season in tariff.seasons if day.month in season.months)
-    above_kwh = tariff.super_user.above_kwh
-    is_super_user = kwh > above_kwh and day.month in tariff.super_user.months
-    return _Terms(
-        tier_limits_kwh=season.tier_limits_kwh,
-        base=_at(tariff.base, day),
-        energy=_at(tariff.energy, day),
-        climate=_at(tariff.climate, day),
-        super_user_above_kwh=above_kwh if is_super_user else None,
-    )
-
-
-def _base_line(stretch: _Stretch, kwh: int) -> BillLine:
-    tier = sum(kwh > limit for limit in stretch.terms.tier_limits_kwh)
-    return stretch.line("base", tier + 1, 1, stretch.terms.base.by_tier[tier])
-
-
-def _energy_lines(stretch: _Stretch, kwh: int) -> Iterator[BillLine]:
-    terms = stretch.terms
-    limits, prices = terms.tier_limits_kwh, terms.energy.by_tier
-    if terms.super_user_above_kwh is not None:
-        limits, prices = (*limits, terms.super_user_above_kwh), (*prices, terms.energy.super_user)
-    borders = (0, *(min(limit, kwh) for limit in limits), kwh)
-    for tier, ((lower, upper), price) in enumerate(zip(pairwise(borders), prices, strict=True), start=1):
-        if upper > lower or tier == 1:
-            yield stretch.line("energy", tier, upper - lower, price)
-
-
-def _climate_line(stretch: _Stretch, kwh: int) -> BillLine:
-    return stretch.line("climate", None, kwh, stretch.terms.climate.per_kwh)
-
-
-def _levy_lines(name: str, rates: tuple[Levy, ...], subtotal: int, period: BillingPeriod) -> Iterator[BillLine]:
-    for rate, group in groupby(period.days(), key=lambda day: _at(rates, day)):
-        days = list(group)
-        share = Fraction(len(days), period.day_count)
-        yield BillLine(name, None, days[0], days[-1], subtotal, Fraction(rate.percent) / 100, share)
-
-
-def _notes(tariff: HouseholdTariff, kwh: int, period: BillingPeriod) -> Iterator[str]:
-    if period.day_count < tariff.length.days_min:
+def notes(schedule: Schedule, kwh: int) -> Iterator[str]:
+    """What a bill of so many kWh must say about itself."""
+    tariff, period = schedule.tariff, schedule.period
+    if schedule.part != 1:
+        yield f"A part of a month: monthly limits and amounts are scaled to {schedule.part} of it."
+    elif period.day_count < tariff.length.days_min:
         yield f"{period.day_count} days are billed as a whole month: tiers and base charge are not scaled."
-    yield from (note.text for note in tariff.notes if note.concerns(kwh, period))
+    yield from (note.text for note in tariff.notes if note.concerns(kwh, period.first, period.last))
 
 
-class _Dated(Protocol):
-    @property
-    def valid_from(self) -> date: ...
-
-
-DatedT = TypeVar("DatedT", bound=_Dated)
-
-
-def _at(versions: tuple[DatedT, ...], day: date) -> DatedT:
-    """The version that holds on the day.
-
-    Raises:
-        InvalidInput: the day is before the first version.
-    """
-    for version in reversed(versions):
-        if version.valid_from <= day:
-            return version
-    raise InvalidInput(f"no prices known for {day}: the data begin on {versions[0].valid_from}")
-
-
-def _sum(lines: tuple[BillLine, ...]) -> Fraction:
-    return sum((line.exact for line in lines), Fraction())
+def amount_in_units(count: int, currency: str) -> Decimal:
+    """Coins as a decimal in units of the currency, with all its digits: 12.50, or 12500 won."""
+    return Decimal(count).scaleb(-Currency.of(currency).display_digits)
