@@ -119,7 +119,7 @@ async def no_meter(connection: AsyncConnection) -> None:
 
 async def restricted_tariff(connection: AsyncConnection) -> None:
     document = tariff_document()
-    document["elements"][0]["restrictions"] = {"start_time": "10:00"}
+    document["elements"][0]["restrictions"] = {"min_current": 16}  # no station says what current flows
     await add_station_tariffs(connection, [StationTariff(US, "plain", YEAR + HOUR, "KRW", document)])
 
 

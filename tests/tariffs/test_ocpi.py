@@ -75,7 +75,7 @@ def test_a_missing_step_size_is_one_and_numbers_may_be_texts() -> None:
         ({"elements": [{"price_components": [{"type": "TIME", "price": True}]}]}, "must be a number"),
         ({"elements": [{"price_components": [{"type": "TIME", "price": -1}]}]}, r"components\[0\]: a price cannot be"),
         ({"elements": [{"price_components": [{"type": "TIME", "price": 1, "step_size": 0.5}]}]}, "whole number"),
-        ({"min_price": {"before_taxes": 1}}, "min_price.excl_vat"),
+        ({"min_price": {"incl_vat": 1}}, "min_price.excl_vat"),
     ],
 )
 def test_what_is_wrong_is_refused_with_its_place(changes: dict[str, Any], reason: str) -> None:

@@ -1,5 +1,6 @@
 """Prices of sessions: the worked examples of OCPI 2.2.1 that need no restrictions, and rules for every price."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -10,15 +11,16 @@ from hypothesis import strategies as st
 
 from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.units import Energy, Money
+from wattbook.tariffs.pricer import compile_tariff
+from wattbook.tariffs.session_price import Price, PriceLine
 from wattbook.tariffs.station import (
     Dimension,
     PriceComponent,
     PriceLimit,
-    PriceLine,
     SessionPeriod,
     StationTariff,
     TariffElement,
-    price_session,
+    TaxIncluded,
 )
 
 START = datetime(2026, 10, 5, 9, 0, tzinfo=UTC)
@@ -44,6 +46,10 @@ def tariff(
         min_price=min_price,
         max_price=max_price,
     )
+
+
+def price_session(priced: StationTariff, periods: list[SessionPeriod]) -> Price:
+    return compile_tariff(priced).price(periods)
 
 
 def session(kwh: str = "0", hours: str = "0", fed_in_kwh: str = "0") -> list[SessionPeriod]:
@@ -243,22 +249,31 @@ def test_what_is_bought_stays_within_its_limits(priced: StationTariff, volumes: 
 @pytest.mark.parametrize(
     ("element", "reason"),
     [
-        (TariffElement((ENERGY,), {"start_time": "17:00"}), r"restricted \(start_time\)"),
-        (TariffElement((FLAT,), {"reservation": "RESERVATION"}), r"restricted \(reservation\)"),
-        (TariffElement((component("PARKING_TIME", "2"),)), "PARKING_TIME is not supported"),
+        (TariffElement((ENERGY,), {"min_soc": 20}), r"restricted by min_soc: not known"),
+        (TariffElement((ENERGY,), {"start_time": "17:00"}), r"time zone is needed"),
+        (TariffElement((ENERGY,), {"reservation": "RESERVATION"}), r"ENERGY is not supported for a reservation"),
         (TariffElement((component("ENERGY_EXPORT", "2"),)), "ENERGY_EXPORT is not supported"),
     ],
 )
-def test_what_is_not_priced_yet_is_refused(element: TariffElement, reason: str) -> None:
+def test_what_cannot_be_priced_is_refused(element: TariffElement, reason: str) -> None:
     priced = StationTariff("KR", "WTB", "12", "EUR", (TariffElement((ENERGY,)), element))
     with pytest.raises(InvalidInput, match=reason):
         price_session(priced, session("1"))
 
 
-def test_prices_that_include_tax_are_refused() -> None:
-    priced = StationTariff("KR", "WTB", "12", "EUR", (TariffElement((ENERGY,)),), extra={"tax_included": "YES"})
-    with pytest.raises(InvalidInput, match="include their taxes"):
-        price_session(priced, session("1"))
+def test_prices_may_hold_their_taxes() -> None:
+    holding = StationTariff("CA", "WTB", "20", "CAD", (TariffElement((ENERGY,)),), tax_included=TaxIncluded.YES)
+    price = price_session(holding, session("11"))
+    assert (price.before_tax, price.after_tax) == (Fraction("2.5"), Fraction("2.75"))
+    unstated = replace(holding, elements=(TariffElement((component("TIME", "2.10"),)),))
+    price = price_session(unstated, session(hours="2.5"))
+    assert (price.before_tax, price.after_tax, price.tax_stated) == (Fraction("5.25"), Fraction("5.25"), False)
+
+
+def test_where_no_tax_applies_none_is_added() -> None:
+    free = StationTariff("CA", "WTB", "20", "CAD", (TariffElement((ENERGY,)),), tax_included=TaxIncluded.NONE)
+    price = price_session(free, session("20"))
+    assert (price.before_tax, price.after_tax, price.tax_stated) == (Fraction(5), Fraction(5), True)
 
 
 def test_bad_volumes_and_prices_are_refused() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from wattbook.charging.price import StoredPrice, amount_text, line_documents, tariff_document
 from wattbook.charging.records import SessionRow
 from wattbook.charging.store import CdrRow
-from wattbook.tariffs.station import Price
+from wattbook.tariffs.session_price import Price
 
 
 def cdr_row(

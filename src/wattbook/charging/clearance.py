@@ -22,7 +22,7 @@ from wattbook.book.statements import balances
 from wattbook.charging import store
 from wattbook.charging.policy import POLICY, Policy
 from wattbook.charging.ports import Consent, ConsentAnswer, ConsentRequest
-from wattbook.charging.price import parsed_tariff, tariff_text
+from wattbook.charging.price import pricer_of, tariff_text
 from wattbook.charging.store import StoredConsent, StoredRefusal
 from wattbook.kernel.clock import readable, utc
 from wattbook.kernel.errors import InvalidInput, Refused
@@ -34,7 +34,6 @@ from wattbook.registry.customers import AccountKind, Customer, Holder, Token, To
 from wattbook.registry.parties import find_suppliers
 from wattbook.registry.stations import Acceptance, StationTariff
 from wattbook.registry.validity import Ambiguous, Missing
-from wattbook.tariffs.station import refuse_unsupported
 
 Reason = Literal[
     "station-unknown", "station-unavailable", "evse-unknown", "tariff-missing", "tariff-unsupported",
@@ -398,7 +397,7 @@ def _place(facts: ClearanceFacts, operator: str, site_id: str) -> Place:
     if tariff is None:
         raise refusal("tariff-missing", f"EVSE {evse.id} has no tariff in force")
     try:
-        refuse_unsupported(parsed_tariff(tariff_text(tariff.document)))
+        pricer_of(tariff_text(tariff.document), facts.site.time_zone if facts.site else None)
     except InvalidInput as error:
         raise refusal("tariff-unsupported", error.message) from None
     return Place(operator, site_id, evse.id, meter.number, network_operator.id, tariff, rated_power_w(facts))

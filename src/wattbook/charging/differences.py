@@ -13,9 +13,8 @@ from datetime import datetime
 from typing import Final
 
 from wattbook.charging.identity import difference_of_session
-from wattbook.charging.price import StoredPrice, parsed_tariff, price
-from wattbook.charging.records import SessionRow
-from wattbook.tariffs.station import Price
+from wattbook.charging.price import Priced, StoredPrice, price
+from wattbook.charging.records import FoundSession, SessionRow
 
 ESTIMATED_STOP: Final = "estimated-stop"
 DIFFERENCE: Final = "difference"
@@ -48,6 +47,7 @@ def difference_row(whole: SessionRow, now: datetime) -> SessionRow:
         refusal=whole.refusal,
         operator=whole.operator,
         site_id=whole.site_id,
+        time_zone=whole.time_zone,
         evse_id=whole.evse_id,
         meter_no=whole.meter_no,
         network_operator=whole.network_operator,
@@ -73,13 +73,13 @@ def adds_nothing(whole: SessionRow, row: SessionRow) -> bool:
     return not row.import_mwh and not row.export_mwh and row.ended_at == whole.ended_at
 
 
-def price_of_difference(whole: SessionRow, row: SessionRow, tariff: str) -> tuple[StoredPrice, Price]:
+def price_of_difference(found: FoundSession, row: SessionRow) -> Priced:
     """What both cost as one session, less what was billed; the exact price is that of both."""
     assert row.ended_at is not None, "measured before it is priced"
-    both, exact = price(
-        parsed_tariff(tariff),
-        started_at=whole.begun_at,
-        lasted=row.ended_at - whole.begun_at,
+    whole = found.session
+    both, exact, periods = price(
+        found,
+        until=row.ended_at,
         import_mwh=whole.import_mwh + row.import_mwh,
         export_mwh=whole.export_mwh + row.export_mwh,
     )
@@ -93,4 +93,4 @@ def price_of_difference(whole: SessionRow, row: SessionRow, tariff: str) -> tupl
         # Only a tariff that pays for drawing on gets here; what was billed is not taken back without a person.
         row.flags = [*row.flags, PRICE_NOT_LOWERED]
         more = [max(amount, 0) for amount in more]
-    return StoredPrice(both.currency, *more), exact
+    return Priced(StoredPrice(both.currency, *more), exact, periods)

@@ -1,12 +1,15 @@
 """What happened to sessions, as small facts. An edge subscribes and writes what it must in the same transaction."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wattbook.tariffs.session_price import Cost
+from wattbook.tariffs.station import Dimension, SessionPeriod
 
 SessionState = Literal["pending", "active", "completed", "invalid"]
 
@@ -67,6 +70,8 @@ class SessionEnded:
         tariff: the OCPI tariff object that priced it.
         duration_s: from start to end.
         explanation: price lines for a person.
+        periods: what was priced; none for a session that makes another's estimated end good.
+        costs: exact, by dimension of the tariff.
     """
 
     session: SessionView
@@ -74,6 +79,8 @@ class SessionEnded:
     tariff: dict[str, Any]
     duration_s: int
     explanation: tuple[str, ...]
+    periods: tuple[SessionPeriod, ...] = ()
+    costs: Mapping[Dimension, Cost] = field(default_factory=dict)
 
 
 Event = SessionChanged | SessionEnded

@@ -1,27 +1,34 @@
 """What a session costs, so far or in the end, as the book will store it.
 
-The tariffs room prices exactly; here each side of the price, what is bought and what is paid for feed-in, is rounded
-once to the stored unit. Everything that is shown, pushed and posted is taken from these four integers.
+The tariffs room cuts a session into charging periods and prices them exactly; here each side of the price, what is
+bought and what is paid for feed-in, is rounded once to the stored unit. Everything that is shown, pushed and posted is
+taken from these four integers. The tariff is the version that was shown when the session began, and its days and hours
+are those of the site then.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import msgspec
 
-from wattbook.kernel.units import Currency, Energy, Money
-from wattbook.tariffs.ocpi import parse_tariff
-from wattbook.tariffs.station import Dimension, Price, PriceLine, SessionPeriod, StationTariff, price_session
+from wattbook.charging.records import FoundSession
+from wattbook.kernel.errors import InvalidInput
+from wattbook.kernel.units import Currency, Money
+from wattbook.tariffs.course import knots_between, price_course
+from wattbook.tariffs.ocpi import decode, parse_tariff
+from wattbook.tariffs.pricer import Pricer, compile_tariff
+from wattbook.tariffs.session_price import Price, explained, quantity
+from wattbook.tariffs.station import Dimension, SessionPeriod
 
-PARSED_TARIFFS_MAX = 1_024
+PRICERS_MAX = 4_096
 
 _encoder = msgspec.json.Encoder(decimal_format="number", order="deterministic")
-_decoder = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 
 
 def tariff_text(document: Mapping[str, Any]) -> str:
@@ -31,17 +38,26 @@ def tariff_text(document: Mapping[str, Any]) -> str:
 
 def tariff_document(text: str) -> dict[str, Any]:
     """A tariff object from its text; numbers with a point as decimals."""
-    return _decoder.decode(text)
+    document: dict[str, Any] = decode(text)
+    return document
 
 
-@lru_cache(maxsize=PARSED_TARIFFS_MAX)
-def parsed_tariff(text: str) -> StationTariff:
-    """Parsed once a content.
+@lru_cache(maxsize=PRICERS_MAX)
+def pricer_of(text: str, time_zone: str | None) -> Pricer:
+    """Compiled once a content and zone.
 
     Raises:
-        InvalidInput: not a tariff of OCPI.
+        InvalidInput: not a tariff of OCPI, or one that cannot be priced here: no station says what current flows.
     """
-    return parse_tariff(tariff_document(text))
+    pricer = compile_tariff(parse_tariff(decode(text)), ZoneInfo(time_zone) if time_zone else None)
+    if pricer.by_current:
+        raise InvalidInput(f"tariff {pricer.tariff.id}: restricted by current, which no meter here tells")
+    return pricer
+
+
+def needs_readings(pricer: Pricer) -> bool:
+    """Whether more than the totals of a session decides its price: when energy flowed, and when it ceased to."""
+    return pricer.by_course or pricer.prices_parking or bool(pricer.lanes[Dimension.TIME])
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,39 +92,49 @@ class StoredPrice:
         return Money(amount, Currency.of(self.currency)).value
 
 
-def price(
-    tariff: StationTariff, *, started_at: datetime, lasted: timedelta, import_mwh: int, export_mwh: int
-) -> tuple[StoredPrice, Price]:
-    """The price as stored, and the exact one with the lines that explain it.
+class Priced(NamedTuple):
+    """A price as stored, the exact one with the lines that explain it, and the charging periods that were priced."""
 
-    The session is one period: no tariff that is priced today changes while it runs.
+    stored: StoredPrice
+    exact: Price
+    periods: tuple[SessionPeriod, ...]
+
+
+def price(found: FoundSession, *, until: datetime, import_mwh: int, export_mwh: int) -> Priced:
+    """The price of a session from its begin until now, or until its end.
+
+    Raises:
+        InvalidInput: it began without a tariff, or with one that cannot be priced.
     """
-    period = SessionPeriod(started_at, Energy(import_mwh), max(lasted, timedelta(0)), Energy(export_mwh))
-    exact = price_session(tariff, [period])
-    bought = [line for line in exact.lines if line.dimension is not Dimension.ENERGY_EXPORT]
-    fed_in = [line for line in exact.lines if line.dimension is Dimension.ENERGY_EXPORT]
+    session = found.session
+    if found.tariff is None:
+        raise InvalidInput("it began without a tariff")
+    pricer = pricer_of(found.tariff, session.time_zone)
+    course = knots_between(session.begun_at, until, found.readings, import_mwh, export_mwh)
+    periods, exact = price_course(pricer, course)
     stored = StoredPrice(
-        tariff.currency,
-        _stored((line.before_tax for line in bought), tariff.currency),
-        _stored((line.after_tax for line in bought), tariff.currency),
-        -_stored((line.before_tax for line in fed_in), tariff.currency),
-        -_stored((line.after_tax for line in fed_in), tariff.currency),
+        exact.currency,
+        _stored(exact.bought.before_tax, exact.currency),
+        _stored(exact.bought.after_tax, exact.currency),
+        _stored(exact.fed_in.before_tax, exact.currency),
+        _stored(exact.fed_in.after_tax, exact.currency),
     )
-    return stored, exact
+    return Priced(stored, exact, tuple(periods))
 
 
 def explanation(exact: Price) -> tuple[str, ...]:
     """The lines of a price for a person."""
-    return tuple(_explained(line, exact.currency) for line in exact.lines)
+    return tuple(explained(exact))
 
 
-def line_documents(exact: Price) -> list[dict[str, str | None]]:
+def line_documents(exact: Price) -> list[dict[str, str | int | None]]:
     """The lines of a price for a program: quantities and prices as decimal texts."""
     return [
         {
             "dimension": line.dimension and line.dimension.value,
             "reason": line.reason,
-            "volume": _shown(line.volume),
+            "period": line.period,
+            "volume": quantity(line.volume),
             "unit": line.unit,
             "price": f"{line.price:f}",
             "vat": None if line.vat is None else f"{line.vat:f}",
@@ -124,20 +150,5 @@ def amount_text(amount: int, currency: str) -> str:
     return f"{Money(amount, Currency.of(currency)).value:f}"
 
 
-def _explained(line: PriceLine, currency: str) -> str:
-    what = line.reason if line.dimension is None else line.dimension.value
-    if line.reason == "step":
-        what = f"{what}, rounded up to the step"
-    tax = "" if line.vat is None else f" + {line.vat:f} % tax"
-    amount = amount_text(Money.half_up(line.after_tax, currency).amount, currency)
-    return f"{what}: {_shown(line.volume)} {line.unit} × {line.price:f} {currency}{tax} = {amount} {currency}"
-
-
-def _shown(volume: Fraction) -> str:
-    """At most six decimals, for reading only."""
-    shown = f"{Decimal(volume.numerator) / Decimal(volume.denominator):.6f}"
-    return shown.rstrip("0").rstrip(".")
-
-
-def _stored(parts: Iterable[Fraction], currency: str) -> int:
-    return Money.half_up(sum(parts, Fraction()), currency).amount
+def _stored(amount: Fraction, currency: str) -> int:
+    return Money.half_up(amount, currency).amount

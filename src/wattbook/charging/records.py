@@ -7,6 +7,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from wattbook.charging.running import CLOCK_IMPLAUSIBLE
+from wattbook.tariffs.course import Knot
 
 
 class SessionRow(Struct, kw_only=True):
@@ -30,6 +31,7 @@ class SessionRow(Struct, kw_only=True):
     refusal: str | None = None
     operator: str
     site_id: str | None = None
+    time_zone: str | None = None
     evse_id: str | None = None
     meter_no: str | None = None
     network_operator: str | None = None
@@ -72,10 +74,11 @@ class SessionRow(Struct, kw_only=True):
 
 
 class FoundSession(Struct):
-    """A session with the text of the tariff it began with."""
+    """A session with the text of the tariff it began with, and its readings where the price depends on them."""
 
     session: SessionRow
     tariff: str | None
+    readings: list[Knot] = []
 
 
 @dataclass(frozen=True, slots=True)

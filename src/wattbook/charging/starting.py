@@ -266,6 +266,7 @@ def _row(attempt: _Attempt, transaction_id: str, now: datetime) -> SessionRow:
         payment="none",
         operator=facts.site.operator if facts.site else UNKNOWN_OPERATOR,
         site_id=facts.site.id if facts.site else None,
+        time_zone=facts.site.time_zone if facts.site else None,
         evse_id=facts.evse.id if facts.evse else None,
         meter_no=facts.meter.number if isinstance(facts.meter, Meter) else None,
         network_operator=facts.network_operator.id if isinstance(facts.network_operator, NetworkOperator) else None,

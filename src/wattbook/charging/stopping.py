@@ -45,7 +45,8 @@ from wattbook.charging.measurement import (
 )
 from wattbook.charging.meter_values import record_samples
 from wattbook.charging.policy import POLICY, Policy
-from wattbook.charging.price import StoredPrice, explanation, parsed_tariff, price, tariff_document
+from wattbook.charging.price import StoredPrice, explanation, price, tariff_document
+from wattbook.charging.readings import read_courses
 from wattbook.charging.records import FoundSession, SessionRow, Stretch
 from wattbook.charging.running import Reading, Samples
 from wattbook.charging.settlement import Settlement, Way, entries, first_way, next_way
@@ -53,7 +54,8 @@ from wattbook.charging.store import CdrRow, OrphanRow
 from wattbook.charging.views import view
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import InvalidInput, WattbookError
-from wattbook.tariffs.station import Price
+from wattbook.tariffs.session_price import Price
+from wattbook.tariffs.station import SessionPeriod
 
 MEASURED_BEFORE: Final = "measured-before"
 PRICE_MISSING: Final = "price-missing"
@@ -72,6 +74,7 @@ class SessionStop(Struct, frozen=True, kw_only=True):
         token_uid: what stopped it, if a token did.
         readings: what the station kept of the session; recorded as if it had sent them before.
         estimated: no station said so: what is known of the session must do.
+        flags: doubts about it, kept on the session.
     """
 
     station_id: str
@@ -83,6 +86,7 @@ class SessionStop(Struct, frozen=True, kw_only=True):
     token_uid: str | None = None
     readings: tuple[Reading, ...] = ()
     estimated: bool = False
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,7 @@ async def stop(
             _measure(known.session, each, now, policy)
             endings[known.session.id] = _Ending(each, known)
     endings |= await _differences(connection, [each for each in stops if not each.estimated], found, now, policy)
+    await read_courses(connection, [ending.whole or ending.found for ending in endings.values()])
     await _settle(connection, list(endings.values()), now, policy)
     settled = [ending for ending in endings.values() if ending.error is None]
     await store.end_sessions(connection, [ending.session for ending in settled])
@@ -162,6 +167,7 @@ class _Ending:
     whole: FoundSession | None = None  # of which this is the difference
     stored: StoredPrice | None = None
     exact: Price | None = None
+    periods: tuple[SessionPeriod, ...] = ()
     error: WattbookError | None = None
 
     @property
@@ -175,17 +181,11 @@ class _Ending:
             return
         assert session.ended_at is not None, "measured before it is priced"
         try:
-            if self.found.tariff is None:
-                raise InvalidInput("it began without a tariff")
             if self.whole is not None:
-                self.stored, self.exact = price_of_difference(self.whole.session, session, self.found.tariff)
+                self.stored, self.exact, self.periods = price_of_difference(self.whole, session)
             else:
-                self.stored, self.exact = price(
-                    parsed_tariff(self.found.tariff),
-                    started_at=session.begun_at,
-                    lasted=session.ended_at - session.begun_at,
-                    import_mwh=session.import_mwh,
-                    export_mwh=session.export_mwh,
+                self.stored, self.exact, self.periods = price(
+                    self.found, until=session.ended_at, import_mwh=session.import_mwh, export_mwh=session.export_mwh
                 )
         except InvalidInput:
             self.make_exception(PRICE_MISSING)
@@ -314,8 +314,8 @@ async def _others(connection: AsyncConnection, sessions: Sequence[SessionRow]) -
 
 def _measure(session: SessionRow, each: SessionStop, now: datetime, policy: Policy) -> None:
     session.stop_reason, session.power_w = each.reason, 0
-    if each.estimated and ESTIMATED_STOP not in session.flags:
-        session.flags = [*session.flags, ESTIMATED_STOP]
+    flags = (ESTIMATED_STOP, *each.flags) if each.estimated else each.flags
+    session.flags = [*session.flags, *(flag for flag in flags if flag not in session.flags)]
     measure_end(session, each.stopped_at, now, policy)
     measure_import(session, each.meter_stop_mwh)
     if each.export_stop_mwh is not None:
@@ -359,6 +359,8 @@ def _ended(ending: _Ending, policy: Policy) -> SessionEnded:
         tariff=tariff_document(tariff),
         duration_s=int((session.ended_at - session.begun_at).total_seconds()),
         explanation=explanation(exact),
+        periods=ending.periods if ending.whole is None else (),
+        costs=exact.dimensions if ending.whole is None else {},
     )
 
 

@@ -58,6 +58,7 @@ sessions = Table(
     # where, and whose energy it is
     Column("operator", Text, nullable=False),
     Column("site_id", Text),
+    Column("time_zone", Text, comment="of the site when it began"),
     Column("evse_id", Text),
     Column("meter_no", Text),
     Column("network_operator", Text),

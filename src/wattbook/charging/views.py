@@ -11,9 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wattbook.charging import store
 from wattbook.charging.events import SessionChanged, SessionState, SessionView, Subscriber
 from wattbook.charging.policy import POLICY, Policy
-from wattbook.charging.price import StoredPrice, parsed_tariff, price
+from wattbook.charging.price import StoredPrice, price
 from wattbook.charging.progress import UNDEFINED, lost_time_ms, progress
-from wattbook.charging.records import FoundSession, SessionRow
+from wattbook.charging.readings import read_running_courses
+from wattbook.charging.records import FoundSession
 from wattbook.charging.store import OrphanRow, StoredRefusal
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import InvalidInput
@@ -41,7 +42,9 @@ async def live_sessions(
     connection: AsyncConnection, *, limit: int = LIMIT_MAX, policy: Policy = POLICY
 ) -> list[SessionView]:
     """Running sessions, the newest first."""
-    return [view(found, policy) for found in await store.live_sessions(connection, _limited(limit))]
+    found = await store.live_sessions(connection, _limited(limit))
+    await read_running_courses(connection, found)
+    return [view(each, policy) for each in found]
 
 
 async def sessions_between(
@@ -49,6 +52,7 @@ async def sessions_between(
 ) -> list[SessionView]:
     """Sessions begun in [start, end), the newest first."""
     found = await store.sessions_between(connection, utc(start), utc(end), _limited(limit))
+    await read_running_courses(connection, found)
     return [view(each, policy) for each in found]
 
 
@@ -58,6 +62,7 @@ async def find_sessions(
     """The session of each id, in order."""
     keys = [_uuid(each) for each in ids]
     found = await store.find_sessions(connection, [key for key in keys if key])
+    await read_running_courses(connection, found.values())
     return [view(found[key], policy) if key in found else None for key in keys]
 
 
@@ -86,7 +91,7 @@ async def energy_between(connection: AsyncConnection, start: datetime, end: date
 def view(found: FoundSession, policy: Policy) -> SessionView:
     """The session with what it costs now, and how far a prepaid one has come."""
     row = found.session
-    stored = stored_price(row, found.tariff)
+    stored = stored_price(found)
     prepaid = None if row.prepaid is None or stored is None else stored.value(row.prepaid)
     going = UNDEFINED
     if row.state == "active" and row.prepaid and stored and row.sampled_at:
@@ -132,14 +137,16 @@ async def announce(
     if not subscribers or not sessions:
         return
     found = await store.find_sessions(connection, sessions)
+    await read_running_courses(connection, found.values())
     events = [SessionChanged(view(each, policy)) for each in found.values()]
     for subscriber in subscribers:
         await subscriber(connection, events)
 
 
-def stored_price(row: SessionRow, tariff: str | None) -> StoredPrice | None:
+def stored_price(found: FoundSession) -> StoredPrice | None:
     """Of an ended session as it was posted, of a running one as it is now; None for one that is not billed."""
-    if row.state == "invalid" or row.currency is None or tariff is None:
+    row = found.session
+    if row.state == "invalid" or row.currency is None or found.tariff is None:
         return None
     if row.bought_before_tax is not None:
         assert row.bought_after_tax is not None
@@ -148,14 +155,8 @@ def stored_price(row: SessionRow, tariff: str | None) -> StoredPrice | None:
         return StoredPrice(
             row.currency, row.bought_before_tax, row.bought_after_tax, row.fed_in_before_tax, row.fed_in_after_tax
         )
-    stored, _ = price(
-        parsed_tariff(tariff),
-        started_at=row.begun_at,
-        lasted=(row.sampled_at or row.begun_at) - row.begun_at,
-        import_mwh=row.import_mwh,
-        export_mwh=row.export_mwh,
-    )
-    return stored
+    until = max(row.sampled_at or row.begun_at, row.begun_at)
+    return price(found, until=until, import_mwh=row.import_mwh, export_mwh=row.export_mwh).stored
 
 
 def _cdr(row: store.CdrRow) -> Cdr:

@@ -8,6 +8,8 @@ missing or ambiguous is reported as such; to clear or refuse is the charging roo
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
+from typing import Final
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -80,7 +82,7 @@ async def clearance_facts(connection: AsyncConnection, requests: Sequence[Cleara
         [_folded_or_unknown(request.token_uid) for request in requests],
         [utc(request.at) for request in requests],
     )
-    return [_facts(request, msgspec.json.decode(row, type=_Row)) for request, row in zip(requests, rows, strict=True)]
+    return [_facts(request, _ROWS.decode(row)) for request, row in zip(requests, rows, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,10 @@ class _Row:
     tariff: StationTariff | None
     meters: tuple[_MeterRow, ...]
     tokens: tuple[_TokenRow, ...]
+
+
+_ROWS: Final = msgspec.json.Decoder(_Row, float_hook=Decimal)
+"""A tariff's document is read with exact numbers."""
 
 
 def _facts(request: ClearanceRequest, row: _Row) -> ClearanceFacts:

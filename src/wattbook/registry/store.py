@@ -6,7 +6,7 @@ Names of tables and columns in a statement come from the declared tables, values
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from sqlalchemy import Table, UniqueConstraint, select, text
@@ -425,8 +425,11 @@ def _storable(key: str) -> str | None:
     return key if key.isprintable() else None
 
 
+_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
+
+
 def _encoded(rows: Sequence[Row]) -> str:
-    return msgspec.json.encode(rows).decode()
+    return _ENCODER.encode(rows).decode()
 
 
 def _given(table: Table) -> str:
