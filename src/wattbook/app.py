@@ -22,9 +22,11 @@ from fastapi import FastAPI
 from sqlalchemy import MetaData
 from sqlalchemy.exc import DBAPIError
 
+import wattbook.billing.tables
 import wattbook.book.tables
 import wattbook.charging.tables
 import wattbook.household.tables
+import wattbook.ocpp.device_tables
 import wattbook.ocpp.security.tables
 import wattbook.ocpp.tables
 import wattbook.payments.tables
@@ -32,6 +34,7 @@ import wattbook.registry.tables
 import wattbook.roaming.tables  # noqa: F401
 from wattbook.api.application import mount_api
 from wattbook.api.services import Services
+from wattbook.billing.checks import CHECKS as BILLING_CHECKS
 from wattbook.book.audit import Proof, audit
 from wattbook.book.posting import expire_holds
 from wattbook.charging.checks import CHECKS as CHARGING_CHECKS
@@ -61,7 +64,7 @@ from wattbook.roaming.delivery import announce
 from wattbook.roaming.deployment import PREFIX, Roaming
 from wattbook.roaming.edge import router, subscriber, tasks
 
-CHECKS: Final = (*CHARGING_CHECKS, *HOUSEHOLD_CHECKS, *ROAMING_CHECKS)
+CHECKS: Final = (*BILLING_CHECKS, *CHARGING_CHECKS, *HOUSEHOLD_CHECKS, *ROAMING_CHECKS)
 """What the rooms prove of their documents, beside what the book proves of itself."""
 
 HOLDS_EXPIRE_EVERY: Final = timedelta(seconds=30)

@@ -12,7 +12,7 @@ the one its issuer names.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -30,7 +30,7 @@ from wattbook.kernel.identifiers import Eic, MarketPartnerId, PartyId
 from wattbook.kernel.units import Money
 from wattbook.registry.clearance import ClearanceFacts, clearance_facts
 from wattbook.registry.clearance import ClearanceRequest as FactsRequest
-from wattbook.registry.customers import AccountKind, Customer, Holder, Token, TokenType
+from wattbook.registry.customers import AccountKind, Customer, Holder, Token, TokenType, Whitelist
 from wattbook.registry.parties import find_suppliers
 from wattbook.registry.stations import Acceptance, StationTariff
 from wattbook.registry.validity import Ambiguous, Missing
@@ -38,12 +38,17 @@ from wattbook.registry.validity import Ambiguous, Missing
 Reason = Literal[
     "station-unknown", "station-unavailable", "evse-unknown", "tariff-missing", "tariff-unsupported",
     "token-unknown", "token-ambiguous", "token-blocked", "token-expired", "token-not-allowed", "customer-missing",
+    "token-busy", "master-pass", "stop-not-allowed",
+    "customer-held",
     "partner-unreachable", "no-credit", "supplier-missing", "supplier-ambiguous", "meter-missing", "meter-ambiguous",
     "network-operator-missing", "network-operator-ambiguous",
 ]  # fmt: skip
 """`details['reason']` of a refusal."""
 
 Payment = Literal["prepaid", "postpaid", "partner", "none"]
+
+ASKED_ANEW_AFTER: Final = timedelta(minutes=1)
+"""A token that is never to be taken without asking is remembered so long."""
 
 _REFUSED_BY_PARTNER: Final[dict[Consent, tuple[Reason, str]]] = {
     "blocked": ("token-blocked", "its issuer has blocked it"),
@@ -62,11 +67,13 @@ class ClearanceRequest:
     Attributes:
         connector_no: the station's number of the EVSE; 0 when it does not say (Authorize of OCPP 1.6). Then tariff,
             meter and network operator are not looked at until the session starts.
+        may_stop_only: the driver has shown the token and not said what for: it may be to end what runs.
     """
 
     station_id: str
     connector_no: int
     token_uid: str
+    may_stop_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +142,15 @@ class AskPartner:
     request: ConsentRequest
 
 
-Decision = Cleared | AskPartner | Refused
+@dataclass(frozen=True, slots=True)
+class StopOnly:
+    """A master pass: it may end any session and begin none (OCPP 2.0.1, C16)."""
+
+    valid_until: datetime | None
+    group_uid: str
+
+
+Decision = Cleared | AskPartner | StopOnly | Refused
 
 
 async def clear(
@@ -144,7 +159,7 @@ async def clear(
     """Decide each request; refusals are recorded in the same transaction.
 
     Returns, one a request:
-        Cleared; AskPartner; or Refused with `details['reason']`, a `Reason`.
+        Cleared; AskPartner; StopOnly, if the request allows for it; or Refused with `details['reason']`, a `Reason`.
     """
     cases = await look_up(connection, [(request, now) for request in requests], now=now)
     decisions = [decide(case, policy) for case in cases]
@@ -273,7 +288,7 @@ def decide(case: Case, policy: Policy) -> Decision:
     try:
         operator, site_id = _check_station(case)
         driver = _driver(case, operator, site_id, policy)
-        if isinstance(driver, AskPartner):
+        if isinstance(driver, AskPartner | StopOnly):
             return driver
         return Cleared(driver, _place(case.facts, operator, site_id), _currency(case))
     except Refused as refused:
@@ -297,13 +312,18 @@ def _check_station(case: Case) -> tuple[str, str]:
     return facts.site.operator, facts.site.id
 
 
-def _driver(case: Case, operator: str, site_id: str, policy: Policy) -> Driver | AskPartner:
+def _driver(case: Case, operator: str, site_id: str, policy: Policy) -> Driver | AskPartner | StopOnly:
     holder = case.facts.holder
     if isinstance(holder, Ambiguous):
         raise refusal("token-ambiguous", holder.reason)
     if isinstance(holder, Missing):
         return _foreign_driver(case, None, site_id)
     _check_token(holder.token, case.at)
+    group = holder.token.group_uid
+    if group is not None and group == policy.master_pass_group:
+        if not case.request.may_stop_only:
+            raise refusal("master-pass", f"token {holder.token.uid} ends sessions and begins none")
+        return StopOnly(_relied_on_until(holder.token, case.at, policy), group)
     if holder.customer is not None:
         return _local_driver(case, holder.token, holder.customer, policy)
     if holder.token.party == operator:
@@ -318,7 +338,20 @@ def _check_token(token: Token, at: datetime) -> None:
         raise refusal("token-expired", f"token {token.uid} expired at {readable(token.valid_until)}")
 
 
+def _relied_on_until(token: Token, at: datetime, policy: Policy) -> datetime | None:
+    """Until when a station may take the token without asking; None: until it hears otherwise."""
+    limits = [token.valid_until]
+    if policy.cache_for is not None:
+        limits.append(at + policy.cache_for)
+    if token.whitelist is Whitelist.NEVER:
+        # Long enough to begin with: a station may take the end of its memory for the end of the token.
+        limits.append(at + ASKED_ANEW_AFTER)
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
 def _local_driver(case: Case, token: Token, customer: Customer, policy: Policy) -> Driver:
+    if customer.held_because is not None:
+        raise refusal("customer-held", f"customer {customer.id} is on hold: {customer.held_because}")
     currency, available = _currency(case), None
     if customer.account_kind is AccountKind.PREPAID:
         available = case.wallets[wallet_of(customer.id, currency)].available
@@ -339,7 +372,7 @@ def _local_driver(case: Case, token: Token, customer: Customer, policy: Policy) 
         supplier_id=allocation.supplier,
         balance_group=allocation.balance_group,
         available=available,
-        valid_until=token.valid_until,
+        valid_until=_relied_on_until(token, case.at, policy),
         group_uid=token.group_uid,
     )
 

@@ -12,7 +12,7 @@ from sqlalchemy import MetaData, create_engine
 from wattbook.db.engine import driver_url
 
 SCRIPTS = Path(__file__).parent / "migrations"
-ROOMS = ("book", "registry", "charging", "household", "ocpp", "roaming", "payments")
+ROOMS = ("book", "registry", "charging", "household", "ocpp", "roaming", "payments", "billing")
 """PostgreSQL schemas that are ours; whatever else lives in the database is left alone."""
 
 

@@ -55,6 +55,7 @@ class Customer:
         language: ISO 639-1.
         currency: in which the account is kept, ISO 4217.
         vat_id: as the customer's tax office writes it.
+        held_because: why nothing is sold to the customer now; set by `hold_service` alone.
     """
 
     id: str
@@ -64,6 +65,7 @@ class Customer:
     account_kind: AccountKind
     currency: str
     vat_id: str | None = None
+    held_because: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class Token:
         valid: whether the issuer lets it charge at all.
         valid_until: first moment at which it is expired.
         group_uid: tokens of one group may stop each other's sessions.
+        concurrent_max: how many sessions it may run at once; None: as for all.
     """
 
     party: str
@@ -91,6 +94,7 @@ class Token:
     whitelist: Whitelist = Whitelist.ALLOWED
     visual_number: str | None = None
     group_uid: str | None = None
+    concurrent_max: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +113,23 @@ async def add_customers(connection: AsyncConnection, customers: Sequence[Custome
         InvalidInput: a field is out of its form: unknown currency, language not of two letters.
         NotFound: the party is not registered.
     """
-    await store.upsert(connection, tables.customers, [asdict(_checked_customer(each)) for each in customers])
+    rows = [asdict(_checked_customer(each)) for each in customers]
+    for row in rows:
+        del row["held_because"]  # a change of the master data gives no service back
+    await store.upsert(connection, tables.customers, rows)
 
 
 async def find_customers(connection: AsyncConnection, ids: Sequence[str]) -> list[Customer | None]:
     return await store.find(connection, tables.customers, Customer, ids)
+
+
+async def hold_service(connection: AsyncConnection, customers: Sequence[str], *, because: str) -> None:
+    """Sell nothing more to these customers until `release_service`; what runs already runs on."""
+    await store.set_held(connection, customers, checks.plain_text(because, "reason of a hold"))
+
+
+async def release_service(connection: AsyncConnection, customers: Sequence[str]) -> None:
+    await store.set_held(connection, customers, None)
 
 
 async def add_tokens(connection: AsyncConnection, tokens: Sequence[Token]) -> None:

@@ -223,6 +223,7 @@ customers = Table(
     Column("account_kind", Text, nullable=False),
     Column("currency", Text, nullable=False),
     Column("vat_id", Text),
+    Column("held_because", Text, comment="why nothing is sold to the customer now; null: nothing stands against it"),
     schema="registry",
 )
 
@@ -255,6 +256,7 @@ tokens = Table(
     Column("whitelist", Text, nullable=False),
     Column("visual_number", Text),
     Column("group_uid", Text),
+    Column("concurrent_max", SmallInteger, comment="sessions at once; null: as for all"),
     Index("tokens_uid_idx", "uid_folded"),
     schema="registry",
 )
@@ -268,6 +270,7 @@ households = Table(
     _refers("site", "sites"),
     Column("tariff", Text, nullable=False, comment="name of a household tariff"),
     Column("reading_day", SmallInteger, nullable=False),
+    Column("contract_w", Integer, comment="contracted power in watts, where the tariff charges for it"),
     CheckConstraint("reading_day BETWEEN 1 AND 31", name="reading_day"),
     schema="registry",
 )
