@@ -54,10 +54,15 @@ from wattbook.kernel.telemetry import tune_garbage_collection
 from wattbook.ocpp.gateway import Gateway
 from wattbook.ocpp.outcomes import Outcomes, webhook_tasks
 from wattbook.ocpp.reaper import Patience, reap
+from wattbook.ocpp.retention import Keep, forget
 from wattbook.ocpp.security.authority import Authority
 from wattbook.ocpp.security.desk import CertificateDesk
 from wattbook.ocpp.security.ocsp import Responders
-from wattbook.ocpp.security.tls import ListeningTls, read_roots
+from wattbook.ocpp.security.renewal import ask_for_renewals
+from wattbook.ocpp.security.tls import ListeningTls
+from wattbook.ocpp.security.tls import read_roots as read_certificates
+from wattbook.ocpp.transport import SocketLimits
+from wattbook.ocpp.turnstile import ArrivalLimits
 from wattbook.roaming.checks import CHECKS as ROAMING_CHECKS
 from wattbook.roaming.consent import OcpiConsent
 from wattbook.roaming.delivery import announce
@@ -70,6 +75,9 @@ CHECKS: Final = (*BILLING_CHECKS, *CHARGING_CHECKS, *HOUSEHOLD_CHECKS, *ROAMING_
 HOLDS_EXPIRE_EVERY: Final = timedelta(seconds=30)
 REAP_EVERY: Final = timedelta(seconds=30)
 HISTORY_EVERY: Final = timedelta(minutes=5)
+FORGETS_EVERY: Final = timedelta(minutes=10)
+RENEWS_EVERY: Final = timedelta(minutes=1)
+ROOTS_EVERY: Final = timedelta(minutes=1)
 JOBS_AT_ONCE: Final = 8
 GATEWAY_ENDS_WITHIN_S: Final = 15.0
 
@@ -161,6 +169,8 @@ async def serving(settings: Settings, url: str, *, clock: Clock = system_clock) 
         await _tend_history(settings, database, clock)
         await stack.enter_async_context(_every(HISTORY_EVERY, partial(_tend_history, settings), database, clock))
         await stack.enter_async_context(_every(REAP_EVERY, partial(_reap, settings, roaming), database, clock))
+        await stack.enter_async_context(_every(FORGETS_EVERY, partial(_forget, settings), database, clock))
+        await stack.enter_async_context(_every(RENEWS_EVERY, partial(_renew, settings), database, clock))
         gateway = await stack.enter_async_context(_gateway(settings, roaming))
         await stack.enter_async_context(_more_gateways(settings, url, gateway))
         # The last door: who asks `/healthz` and hears that all is well finds the stations' door open too.
@@ -178,6 +188,18 @@ async def _gateway(settings: Settings, roaming: Roaming) -> AsyncIterator[Gatewa
         authority = Authority.open(settings.authority_folder, settings.name, clock())
         responders = await stack.enter_async_context(Responders(clock))
         contract_roots = _roots(settings.ocpp_contract_roots)
+        trusting: list[ListeningTls] = []
+
+        def read_roots() -> None:
+            """Ours, after a rotation anywhere: to sign with the newest, and to trust all."""
+            if authority.reload(clock()):
+                for tls in trusting:
+                    tls.trust(authority.trusted(clock()))
+                log.info("roots-read", newest=authority.newest.number)
+
+        async def read_roots_again(*_: object) -> None:
+            read_roots()
+
         gateway = Gateway(
             roaming.database,
             clock,
@@ -189,14 +211,41 @@ async def _gateway(settings: Settings, roaming: Roaming) -> AsyncIterator[Gatewa
             certificates=CertificateDesk(authority, responders, clock, contract_roots=contract_roots),
             journal=settings.ocpp_journal,
             journal_days=settings.ocpp_journal_days,
+            limits=_socket_limits(settings),
+            arrivals=_arrival_limits(settings),
+            read_roots=read_roots,
         )
         shared = settings.ocpp_gateways > 1
         await gateway.open(settings.ocpp_host, settings.ocpp_port, shared=shared)
         stack.push_async_callback(gateway.close)
         if settings.ocpp_tls_port is not None:
             tls = _station_tls(settings, authority, clock)
+            trusting.append(tls)
             await gateway.open_tls(settings.ocpp_host, settings.ocpp_tls_port, tls, shared=shared)
+        # A notice may have been missed while the database was away.
+        await stack.enter_async_context(_every(ROOTS_EVERY, read_roots_again, roaming.database, clock))
         yield gateway
+
+
+def _socket_limits(settings: Settings) -> SocketLimits:
+    return SocketLimits(
+        frame_bytes_max=settings.ocpp_frame_bytes_max,
+        frames_per_s_max=settings.ocpp_frames_per_s_max,
+        frames_burst_max=settings.ocpp_frames_burst_max,
+        ping_after_s=float(settings.ocpp_ping_after_s),
+        pong_within_s=float(settings.ocpp_pong_within_s),
+        compress=settings.ocpp_compress,
+    )
+
+
+def _arrival_limits(settings: Settings) -> ArrivalLimits:
+    return ArrivalLimits(
+        connections_max=settings.ocpp_connections_max,
+        handshakes_max=settings.ocpp_handshakes_max,
+        arrivals_per_s_max=settings.ocpp_arrivals_per_s_max,
+        arrivals_burst_max=settings.ocpp_arrivals_burst_max,
+        retry_after_s=settings.ocpp_retry_after_s,
+    )
 
 
 @asynccontextmanager
@@ -260,7 +309,7 @@ def _station_tls(settings: Settings, authority: Authority, clock: Clock) -> List
 
 
 def _roots(path: Path | None) -> list[Certificate]:
-    return [] if path is None else read_roots(path)
+    return [] if path is None else read_certificates(path)
 
 
 def _mount(
@@ -356,7 +405,7 @@ async def _every(
 
 async def _tend_history(settings: Settings, database: Database, clock: Clock) -> None:
     """Make partitions ahead, roll up what came in, drop what is old."""
-    keep = None if settings.meter_values_keep_days is None else timedelta(days=settings.meter_values_keep_days)
+    keep = _days(settings.meter_values_keep_days)
     async with database.transaction() as connection:
         await roll_up(connection, now=clock())
     async with database.transaction() as connection:
@@ -371,6 +420,32 @@ async def _reap(settings: Settings, roaming: Roaming, database: Database, clock:
     )
     async with database.transaction() as connection:
         await reap(connection, now=clock(), patience=patience, subscribers=[subscriber(roaming)])
+
+
+async def _forget(settings: Settings, database: Database, clock: Clock) -> None:
+    """Delete what is older than the operator wants it kept."""
+    keep = Keep(
+        notices=_days(settings.ocpp_notices_keep_days),
+        rejected=_days(settings.ocpp_rejected_keep_days),
+        security_events=_days(settings.ocpp_security_events_keep_days),
+        commands=_days(settings.ocpp_commands_keep_days),
+        transactions=_days(settings.ocpp_transactions_keep_days),
+        signatures=_days(settings.ocpp_signatures_keep_days),
+    )
+    await forget(database, clock, keep)
+
+
+async def _renew(settings: Settings, database: Database, clock: Clock) -> None:
+    """Tell stations whose certificate ends soon to ask for another."""
+    async with database.transaction() as connection:
+        within = timedelta(days=settings.ocpp_renew_before_days)
+        told = await ask_for_renewals(connection, now=clock(), within=within)
+    if told:
+        log.info("renewals-asked", stations=len(told))
+
+
+def _days(number: int | None) -> timedelta | None:
+    return None if number is None else timedelta(days=number)
 
 
 async def _expire_holds(database: Database, clock: Clock) -> None:

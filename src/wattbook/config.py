@@ -48,6 +48,22 @@ class Settings(BaseSettings):
     ocpp_authority: Path | None = Field(
         default=None, description="folder of our own certificate authority; none: `authority` in the data folder"
     )
+    ocpp_renew_before_days: int = Field(
+        default=60, ge=1, le=700, description="a station is told to renew its certificate so long before it ends"
+    )
+    ocpp_connections_max: int = Field(default=100_000, ge=1, description="connections of stations of one process")
+    ocpp_handshakes_max: int = Field(default=5_000, ge=1, description="connections that are not let in yet")
+    ocpp_arrivals_per_s_max: int = Field(default=2_000, ge=1, description="new connections a second, over time")
+    ocpp_arrivals_burst_max: int = Field(default=10_000, ge=1, description="new connections at once")
+    ocpp_retry_after_s: int = Field(default=10, ge=1, le=3_600, description="what one that is turned away is told")
+    ocpp_frame_bytes_max: int = Field(
+        default=1 << 20, ge=1 << 16, le=64 << 20, description="bytes of one message of a station, inflated"
+    )
+    ocpp_frames_per_s_max: int = Field(default=1_000, ge=1, description="frames a second of one station, over time")
+    ocpp_frames_burst_max: int = Field(default=10_000, ge=1, description="frames of one station at once")
+    ocpp_ping_after_s: int = Field(default=60, ge=1, le=86_400, description="silence before a station is pinged")
+    ocpp_pong_within_s: int = Field(default=30, ge=1, le=86_400, description="silence after it that ends its socket")
+    ocpp_compress: bool = Field(default=True, description="compress messages where a station offers it")
     web_host: str = "127.0.0.1"
     web_port: int = Field(default=8080, ge=0, le=65535)
     api_key_sha256: str | None = Field(
@@ -66,6 +82,18 @@ class Settings(BaseSettings):
     ocpp_journal_days: int = Field(default=7, ge=1, le=3_650, description="days that frames are kept")
     meter_values_keep_days: int | None = Field(
         default=None, ge=1, description="single readings are kept so long; their hours for ever; not set: for ever"
+    )
+    ocpp_notices_keep_days: int | None = Field(
+        default=90, ge=1, description="what stations told that has no other place"
+    )
+    ocpp_rejected_keep_days: int | None = Field(default=90, ge=1, description="frames that could not be accepted")
+    ocpp_security_events_keep_days: int | None = Field(default=365, ge=1, description="what happened at the door")
+    ocpp_commands_keep_days: int | None = Field(default=90, ge=1, description="commands that are done")
+    ocpp_transactions_keep_days: int | None = Field(
+        default=400, ge=31, description="what is needed to know a repeated event of a settled transaction again"
+    )
+    ocpp_signatures_keep_days: int | None = Field(
+        default=None, ge=1, description="signed meter values and whether their signatures are right"
     )
     announce_interval_s: int = Field(
         default=10, ge=1, le=3_600, description="a running session is told to partners at most this often"
