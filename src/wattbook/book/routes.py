@@ -56,6 +56,8 @@ ROUTES: Final = (
     Route("levy", "sale", "the part of a sale that is a levy"),
     Route("rounding", "sale", "the part of a sale that a rounding step gave"),
     Route("sale", "rounding", "the part of a sale that a rounding step took"),
+    Route("rounding", "wallet", "a card pays whole coins: what a coin is too little for is given up"),
+    Route("wallet", "rounding", "a card pays whole coins: what a coin is too much for is kept"),
     # a credit note: a sale taken back, part by part
     Route("receivable", "sale", "a debtor is credited"),
     Route("wallet", "sale", "a prepaid customer is credited"),

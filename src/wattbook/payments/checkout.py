@@ -1,0 +1,175 @@
+"""Payments through a provider: begun here, confirmed by the payer at the provider, given back on demand."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wattbook.kernel.clock import utc
+from wattbook.kernel.errors import Conflict, InvalidInput, NotFound, Refused
+from wattbook.kernel.units import Money
+from wattbook.payments import store
+from wattbook.payments.cards import card_account
+from wattbook.payments.ledger import refund_fact
+from wattbook.payments.ports import Debtor, Invoices
+from wattbook.payments.posting import post_one
+from wattbook.payments.questions import ask
+from wattbook.payments.records import (
+    Operation,
+    OperationKind,
+    Payment,
+    PaymentState,
+    Purpose,
+    Refund,
+    RefundState,
+)
+from wattbook.payments.wallets import checked_reference, known_customer, positive
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkout:
+    """What is to be paid.
+
+    Attributes:
+        channel: of the provider.
+        reference: the caller's own, by which the checkout is known again.
+        subject: the customer of a top-up, the station of a session, the number of an invoice.
+        token: what the station will show; for a session, whose amount is authorised and captured in the end.
+        method: of the provider, when the payer confirmed it before; None: the payer confirms on its own device.
+    """
+
+    channel: str
+    reference: str
+    purpose: Purpose
+    subject: str
+    money: Money
+    token: str | None = None
+    method: str | None = None
+
+    @property
+    def content(self) -> dict[str, Any]:
+        said = {
+            "purpose": self.purpose.value,
+            "subject": self.subject,
+            "token": self.token,
+            "amount": self.money.amount,
+            "currency": self.money.currency.code,
+        }
+        return {name: value for name, value in said.items() if value is not None}
+
+
+async def begin(connection: AsyncConnection, checkout: Checkout, invoices: Invoices, *, now: datetime) -> Operation:
+    """Write a payment down and have the provider asked for it; the question, also when it was asked before.
+
+    Raises:
+        InvalidInput, NotFound: no such customer, invoice or amount. Conflict: the reference stands for another payment.
+    """
+    checked_reference(checkout.reference)
+    debtor = await _debtor(connection, checkout, invoices)
+    payment = Payment(
+        channel=checkout.channel,
+        id=checkout.reference,
+        purpose=checkout.purpose,
+        subject=checkout.subject,
+        owner=debtor.owner,
+        account=debtor.account,
+        currency=checkout.money.currency.code,
+        amount=positive(checkout.money),
+        state=PaymentState.CREATED,
+        content=checkout.content,
+        received_at=utc(now),
+        updated_at=utc(now),
+    )
+    if not await store.add(connection, payment):
+        known = await store.find(connection, Payment, channel=payment.channel, id=payment.id)
+        if known is None or known.content != payment.content:
+            raise Conflict(f"payment {payment.id} came before with another content", reference=payment.id)
+    arguments: dict[str, Any] = {"hold_only": checkout.purpose is Purpose.SESSION}
+    if checkout.method is not None:
+        arguments["method"] = checkout.method
+    operation = Operation(
+        id=f"wattbook:{payment.channel}:{payment.id}:create",
+        channel=payment.channel,
+        kind=OperationKind.CREATE,
+        payment=payment.id,
+        amount=payment.amount,
+        arguments=arguments,
+        asked_at=utc(now),
+    )
+    await ask(connection, operation)
+    return await store.find(connection, Operation, id=operation.id) or operation
+
+
+async def refund(
+    connection: AsyncConnection, channel: str, payment_id: str, money: Money, reference: str, *, now: datetime
+) -> Operation:
+    """Give back a payment, or a part of it, the way it came. The money is set aside until the provider has answered.
+
+    Raises:
+        NotFound, InvalidInput: no such payment, amount or reference.
+        Refused: more than was paid, or than the account still has (`reason` `floor`).
+        Conflict: it was not paid yet, or the reference stands for another refund.
+    """
+    payment = await store.lock(connection, Payment, channel=channel, id=payment_id)
+    if payment is None:
+        raise NotFound(f"no payment {payment_id[:64]!r} of {channel} is known", payment=payment_id[:64])
+    key = f"wattbook:{channel}:{checked_reference(reference)}:refund"
+    asked = Refund(
+        channel=channel,
+        id=reference,
+        payment=payment.id,
+        owner=payment.owner or "",
+        account=payment.account or "",
+        currency=money.currency.code,
+        amount=positive(money),
+        state=RefundState.REQUESTED,
+        requested_at=utc(now),
+        updated_at=utc(now),
+    )
+    known = await store.find(connection, Refund, channel=channel, id=reference)
+    if known is not None:
+        if (known.payment, known.currency, known.amount) != (asked.payment, asked.currency, asked.amount):
+            raise Conflict(f"refund {reference} came before with another content", reference=reference)
+        operation = await store.find(connection, Operation, id=key)
+        if operation is None:
+            raise Conflict(f"refund {reference} was made at the provider", reference=reference)
+        return operation
+    if payment.state is not PaymentState.PAID or payment.amount is None:
+        raise Conflict(f"payment {payment.id} is {payment.state}: there is nothing to give back", payment=payment.id)
+    if payment.currency != asked.currency:
+        raise InvalidInput(f"payment {payment.id} was in {payment.currency}")
+    if await store.refunded_amount(connection, channel, payment.id) + asked.amount > payment.amount:
+        raise Refused(f"payment {payment.id} was less than what would be given back in all", reason="over-refund")
+    await store.add(connection, asked)
+    await post_one(connection, [asked.movement(utc(now)).held_back(refund_fact(channel, reference), "refund")], now=now)
+    question = Operation(
+        id=key,
+        channel=channel,
+        kind=OperationKind.REFUND,
+        payment=payment.id,
+        refund=reference,
+        amount=asked.amount,
+        asked_at=utc(now),
+    )
+    await ask(connection, question)
+    return question
+
+
+async def _debtor(connection: AsyncConnection, checkout: Checkout, invoices: Invoices) -> Debtor:
+    currency = checkout.money.currency.code
+    if (checkout.purpose is Purpose.SESSION) != (checkout.token is not None):
+        raise InvalidInput("a payment for a session, and no other, names the token that the station will show")
+    if checkout.purpose is Purpose.TOP_UP:
+        await known_customer(connection, checkout.subject)
+        return Debtor(checkout.subject, "wallet", currency)
+    if checkout.purpose is Purpose.SESSION:
+        return Debtor(card_account(checkout.channel, checkout.reference), "wallet", currency)
+    if checkout.purpose is not Purpose.INVOICE:
+        raise InvalidInput("charging at a house is paid to its payment server")
+    (debtor,) = await invoices.debtors(connection, [checkout.subject])
+    if debtor is None:
+        raise NotFound(f"no invoice {checkout.subject[:64]!r} was issued", invoice=checkout.subject[:64])
+    if debtor.currency != currency:
+        raise InvalidInput(f"invoice {checkout.subject} is in {debtor.currency}, not in {currency}")
+    return debtor
