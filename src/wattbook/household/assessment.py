@@ -8,7 +8,8 @@ simpler ("re-rated": it alone leaves the house with exactly the bill of its own 
 
 More can be paid for than the meters measured: a charger's meter is another meter than the house's, and a payment may be
 wrong. What was measured is set off against payments in the order in which the charges ended; the rest is the exception,
-which no bill may lose sight of. Charges end in one order however their payments arrived.
+which no bill may lose sight of. Charges end in one order however their payments arrived. Under a tariff with zones of
+the day a charge is set off against what was measured in the zone in which it ended.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from typing import Final, NamedTuple, Self
 
 from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.units import Currency, Energy, Money
-from wattbook.tariffs.household import HouseholdBill, HouseholdTariff, rate_household
+from wattbook.tariffs.household import HouseholdBill, HouseholdTariff, Usage, rate_household
 from wattbook.tariffs.household_data import LINES
 from wattbook.tariffs.period import BillingPeriod
 
@@ -33,6 +34,8 @@ class Charge(NamedTuple):
     server: str
     payment: str
     energy_mwh: int
+    slot: int = 0
+    """Of the tariff's schedule for the period: the zone in which this part of the charge ended."""
 
 
 class Share(NamedTuple):
@@ -125,42 +128,65 @@ class Assessment:
         return self.gross_total - self.lines.total
 
 
-def assess(tariff: HouseholdTariff, period: BillingPeriod, metered_mwh: int, charges: Sequence[Charge]) -> Assessment:
+def assess(
+    tariff: HouseholdTariff,
+    period: BillingPeriod,
+    metered_mwh: int | Sequence[int],
+    charges: Sequence[Charge],
+    contract_w: int | None = None,
+) -> Assessment:
     """Assess a period from everything known of it; the order of `charges` does not matter.
+
+    Args:
+        metered_mwh: of each slot of the tariff's schedule for the period; a number where it has one slot.
 
     Raises:
         InvalidInput: less than nothing was measured or charged, or the tariff cannot rate the period.
     """
-    shares = allocate(metered_mwh, charges)
-    household_mwh = metered_mwh - sum(share.covered_mwh for share in shares.values())
+    measured = slots_of(metered_mwh)
+    shares, left = set_off(measured, charges)
     assessed = Assessment(
-        metered_mwh=metered_mwh,
-        household_mwh=household_mwh,
+        metered_mwh=sum(measured),
+        household_mwh=sum(left),
         paid_mwh=sum(charge.energy_mwh for charge in charges),
         exception_mwh=-sum(share.excess_mwh for share in shares.values()),
         shares=shares,
-        gross=rate_household(tariff, Energy(metered_mwh), period),
-        bill=rate_household(tariff, Energy(household_mwh), period),
+        gross=rate_household(tariff, Usage(tuple(map(Energy, measured)), contract_w), period),
+        bill=rate_household(tariff, Usage(tuple(map(Energy, left)), contract_w), period),
     )
-    assert assessed.household_mwh + assessed.paid_mwh + assessed.exception_mwh == metered_mwh
+    assert assessed.household_mwh + assessed.paid_mwh + assessed.exception_mwh == assessed.metered_mwh
     return assessed
 
 
-def allocate(metered_mwh: int, charges: Sequence[Charge]) -> dict[str, Share]:
+def allocate(metered_mwh: int | Sequence[int], charges: Sequence[Charge]) -> dict[str, Share]:
     """What each server's payments took of the measured energy, the charge that ended first served first.
 
     Raises:
         InvalidInput: less than nothing was measured or charged.
     """
-    if metered_mwh < 0:
-        raise InvalidInput(f"a period cannot have {metered_mwh} mWh")
+    return set_off(slots_of(metered_mwh), charges)[0]
+
+
+def set_off(measured: Sequence[int], charges: Sequence[Charge]) -> tuple[dict[str, Share], list[int]]:
+    """`allocate`, and what is left of each slot: a charge takes what was measured in the zone in which it ended.
+
+    Raises:
+        InvalidInput: less than nothing was measured or charged, or a charge names a slot that there is not.
+    """
+    if any(mwh < 0 for mwh in measured):
+        raise InvalidInput(f"a period cannot have {min(measured)} mWh")
     shares: dict[str, Share] = {}
-    left_mwh = metered_mwh
+    left = list(measured)
     for charge in sorted(charges):
-        if charge.energy_mwh <= 0:
-            raise InvalidInput(f"payment {charge.payment} of {charge.server} has {charge.energy_mwh} mWh")
-        covered_mwh = min(charge.energy_mwh, left_mwh)
-        left_mwh -= covered_mwh
+        if charge.energy_mwh <= 0 or not 0 <= charge.slot < len(left):
+            words = f"{charge.energy_mwh} mWh in slot {charge.slot} of {len(left)}"
+            raise InvalidInput(f"payment {charge.payment} of {charge.server} has {words}")
+        covered_mwh = min(charge.energy_mwh, left[charge.slot])
+        left[charge.slot] -= covered_mwh
         share = Share(covered_mwh, charge.energy_mwh - covered_mwh)
         shares[charge.server] = shares.get(charge.server, Share()).plus(share)
-    return shares
+    return shares, left
+
+
+def slots_of(metered_mwh: int | Sequence[int]) -> tuple[int, ...]:
+    return (metered_mwh,) if isinstance(metered_mwh, int) else tuple(metered_mwh)

@@ -5,12 +5,11 @@ wrong with one house is a value in its place and does not hold up the others. A 
 is returned as it was.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,8 +26,10 @@ from wattbook.registry.households import Household, find_households, meters_of_h
 from wattbook.registry.meters import MeterPlace, allocate_meters, find_meters, places_of_meters
 from wattbook.registry.validity import Ambiguous, Missing
 from wattbook.tariffs.catalogue import household_tariff
+from wattbook.tariffs.hours import bounds, slot_at, stretches
 from wattbook.tariffs.household import HouseholdTariff
 from wattbook.tariffs.period import BillingPeriod
+from wattbook.tariffs.schedule import Schedule, compile_household
 
 HOUSEHOLDS_MAX: Final = BATCH_MAX // GROUP_MAX
 """In one call, so that the postings of all of them fit into one batch of the book."""
@@ -52,8 +53,12 @@ async def bill_period(
     utility: Utility,
     *,
     now: datetime,
+    run: int | None = None,
 ) -> list[Bill | WattbookError]:
     """Issue the bill of each house for the period, and post it.
+
+    Args:
+        run: number of the bill run that asks for it.
 
     Returns, for each house:
         its bill, the one issued before if there is one;
@@ -68,30 +73,31 @@ async def bill_period(
     """
     if len(households) > HOUSEHOLDS_MAX:
         raise InvalidInput(f"at most {HOUSEHOLDS_MAX} households are billed in one call, not {len(households)}")
-    run = _Run(period, utility, utc(now))
-    await run.open(connection, list(dict.fromkeys(households)))
-    await store.lock_houses(connection, list(run.drafts))
-    await run.keep_what_was_issued(connection)
-    await run.match_meters(connection)
-    await run.sum_up(connection, intervals)
-    await run.assess(connection)
-    await run.issue(connection)
-    return [run.results[household] for household in households]
+    billing = _Run(period, utility, utc(now), run)
+    await billing.open(connection, list(dict.fromkeys(households)))
+    await store.lock_houses(connection, list(billing.drafts))
+    await billing.keep_what_was_issued(connection)
+    await billing.match_meters(connection)
+    await billing.sum_up(connection, intervals)
+    await billing.assess(connection)
+    await billing.issue(connection)
+    return [billing.results[household] for household in households]
 
 
 def period_in_utc(tariff: HouseholdTariff, period: BillingPeriod) -> tuple[datetime, datetime]:
     """The first moment of the period, and the first after it: days begin at midnight where the tariff holds."""
-    zone = ZoneInfo(tariff.time_zone)
-    starts, ends = period.first, period.last + timedelta(days=1)
-    return utc(datetime.combine(starts, time(), zone)), utc(datetime.combine(ends, time(), zone))
+    return bounds(compile_household(tariff, period))
 
 
-async def charges_in_time(connection: AsyncConnection, asked: store.Asked) -> list[list[Charge]]:
-    """For each (household, from, to): what was charged there and paid elsewhere, by the end of each part of a charge,
-    which is after `from` and at the latest at `to`."""
+async def charges_in_time(
+    connection: AsyncConnection, asked: store.Asked, schedules: Sequence[Schedule]
+) -> list[list[Charge]]:
+    """For each (household, from, to) and its schedule: what was charged there and paid elsewhere, by the end of each
+    part of a charge, which is after `from` and at the latest at `to` and decides its zone of the day."""
     charges: list[list[Charge]] = [[] for _ in asked]
     for place, ended_at, server, payment, energy_mwh in await store.paid_parts(connection, asked):
-        charges[place].append(Charge(ended_at, server, payment, energy_mwh))
+        slot = slot_at(schedules[place], ended_at - MOMENT)
+        charges[place].append(Charge(ended_at, server, payment, energy_mwh, slot))
     return charges
 
 
@@ -99,21 +105,31 @@ async def charges_in_time(connection: AsyncConnection, asked: store.Asked) -> li
 class _Draft:
     """What is known of a house's bill so far."""
 
-    tariff: HouseholdTariff
+    schedule: Schedule
+    contract_w: int | None
     starts_at: datetime
     ends_at: datetime
     spans: list[MeterSpan] = field(default_factory=list)
     deliveries: list[Delivery] = field(default_factory=list)
+    slots_mwh: list[int] = field(default_factory=list)
 
     @property
-    def metered_mwh(self) -> int:
-        return sum(delivery.energy_mwh for delivery in self.deliveries)
+    def tariff(self) -> HouseholdTariff:
+        return self.schedule.tariff
+
+    def parts(self, span: MeterSpan) -> Iterator[tuple[int, MeterSpan]]:
+        """The span cut where the tariff's slot changes."""
+        for stretch in stretches(self.schedule):
+            since, until = max(span.since, stretch.since), min(span.until, stretch.until)
+            if since < until:
+                yield stretch.slot, span._replace(since=since, until=until)
 
 
 class _Run:
     """One call of `bill_period`: a house moves from `drafts` to `results` with its bill or its error."""
 
-    def __init__(self, period: BillingPeriod, utility: Utility, now: datetime) -> None:
+    def __init__(self, period: BillingPeriod, utility: Utility, now: datetime, number: int | None) -> None:
+        self.number = number
         self.period = period
         self.utility = utility
         self.now = now
@@ -155,7 +171,14 @@ class _Run:
 
     async def sum_up(self, connection: AsyncConnection, intervals: IntervalStore) -> None:
         wanted = [(household, span) for household, draft in self.drafts.items() for span in draft.spans]
-        energies = await intervals.energy(connection, [span for _, span in wanted])
+        parts = [
+            (place, *part) for place, (house, span) in enumerate(wanted) for part in self.drafts[house].parts(span)
+        ]
+        energies: list[MeterEnergy] = [MeterEnergy()] * len(wanted)
+        found = await intervals.energy(connection, [span for _, _, span in parts])
+        for (place, slot, _), energy in zip(parts, found, strict=True):
+            self.drafts[wanted[place][0]].slots_mwh[slot] += energy.energy_mwh
+            energies[place] = energies[place].plus(energy)
         first = await allocate_meters(connection, [(span.meter_no, span.since) for _, span in wanted])
         last = await allocate_meters(connection, [(span.meter_no, span.until - MOMENT) for _, span in wanted])
         for (household, span), energy, network, network_then in zip(wanted, energies, first, last, strict=True):
@@ -171,10 +194,13 @@ class _Run:
 
     async def assess(self, connection: AsyncConnection) -> None:
         times = self._times()
-        for (household, _, _), charges in zip(times, await charges_in_time(connection, times), strict=True):
+        schedules = [draft.schedule for draft in self.drafts.values()]
+        for (household, _, _), charges in zip(times, await charges_in_time(connection, times, schedules), strict=True):
             draft = self.drafts[household]
             try:
-                self._assessments[household] = assess(draft.tariff, self.period, draft.metered_mwh, charges)
+                self._assessments[household] = assess(
+                    draft.tariff, self.period, draft.slots_mwh, charges, draft.contract_w
+                )
             except WattbookError as error:
                 self._finish(household, error)
 
@@ -191,11 +217,11 @@ class _Run:
     def _draft(self, household: str, record: Household | None) -> _Draft:
         if record is None:
             raise NotFound(f"household {household} is not registered", household=household)
-        tariff = household_tariff(record.tariff)
-        starts_at, ends_at = period_in_utc(tariff, self.period)
+        schedule = compile_household(household_tariff(record.tariff), self.period)
+        starts_at, ends_at = bounds(schedule)
         if ends_at > self.now:
             raise InvalidInput(f"{self.period} is not over before {format_rfc3339(ends_at)}")
-        return _Draft(tariff, starts_at, ends_at)
+        return _Draft(schedule, record.contract_w, starts_at, ends_at, slots_mwh=[0] * len(schedule.slots))
 
     def _document(self, household: str) -> tuple[Bill, list[Transfer]]:
         draft, assessed = self.drafts[household], self._assessments[household]
@@ -224,6 +250,9 @@ class _Run:
             lines=assessed.lines,
             gross_total=assessed.gross_total,
             posting=UUID(fact_id(entries[0].fact)),
+            slots_mwh=tuple(draft.slots_mwh) if len(draft.slots_mwh) > 1 else None,
+            contract_w=draft.contract_w,
+            run=self.number,
         )
         return bill, entries
 

@@ -33,6 +33,7 @@ from wattbook.registry.households import find_households
 from wattbook.registry.meters import MeterPlace, places_of_meters
 from wattbook.registry.validity import Ambiguous, Missing
 from wattbook.tariffs.catalogue import household_tariff
+from wattbook.tariffs.schedule import compile_household
 
 PAYMENTS_MAX: Final = 1_000
 """In one call."""
@@ -96,9 +97,10 @@ async def receive_payments(connection: AsyncConnection, payments: Sequence[Payme
     await store.lock_houses(connection, [each.house for each in sound])
     bills = await documents.bills_in_time(connection, [(each.house, each.started_at, each.ended_at) for each in sound])
     periods = [(bill.household, bill.starts_at, bill.ends_at) for bill in bills]
-    before = await charges_in_time(connection, periods)
+    schedules = [compile_household(household_tariff(bill.tariff), bill.period) for bill in bills]
+    before = await charges_in_time(connection, periods, schedules)
     recorded = iter(await _recorded(connection, sound))
-    after = await charges_in_time(connection, periods)
+    after = await charges_in_time(connection, periods, schedules)
     corrections = await _correct(connection, bills, before, after, [each.received_at for each in sound])
     receipts = [
         _receipt(each, next(recorded), corrections)
@@ -312,9 +314,9 @@ def _draft(
     bill: Bill, notes: Sequence[CreditNote], before: Sequence[Charge], after: Sequence[Charge], at: datetime
 ) -> tuple[_Correction, list[Transfer]]:
     """credit = issued − re-rated with everything now known − credits already given."""
-    assessed = assess(household_tariff(bill.tariff), bill.period, bill.metered_mwh, after)
+    assessed = assess(household_tariff(bill.tariff), bill.period, bill.measured_mwh, after, bill.contract_w)
     credit = documents.corrected(bill, notes).minus(assessed.lines)
-    moved = _moved(allocate(bill.metered_mwh, before), assessed.shares)
+    moved = _moved(allocate(bill.measured_mwh, before), assessed.shares)
     revision = len(notes) + 1
     note_id = f"{bill.id}:{revision}"
     ledger = Ledger(f"credit:{note_id}", bill.household, bill.utility, bill.currency, bill.ends_at)

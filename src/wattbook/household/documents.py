@@ -27,6 +27,9 @@ class Bill:
         lines: what the house owes, for `household_mwh`; amounts in stored units of `currency`.
         gross_total: the bill of everything that was measured.
         posting: group of its postings in the book.
+        slots_mwh: what was measured of each slot of the tariff's schedule; None where there is one.
+        contract_w: contracted power in watts, where the tariff charges for it.
+        run: number of the bill run that issued it.
     """
 
     id: str
@@ -46,6 +49,14 @@ class Bill:
     lines: Lines
     gross_total: int
     posting: UUID
+    slots_mwh: tuple[int, ...] | None = None
+    contract_w: int | None = None
+    run: int | None = None
+
+    @property
+    def measured_mwh(self) -> tuple[int, ...]:
+        """Of each slot of the tariff's schedule."""
+        return self.slots_mwh or (self.metered_mwh,)
 
     @property
     def total(self) -> Money:
@@ -143,6 +154,9 @@ async def add_bills(connection: AsyncConnection, bills: Sequence[Bill]) -> None:
                 "household_mwh": bill.household_mwh,
                 "gross_total": bill.gross_total,
                 "posting": bill.posting,
+                "slots_mwh": None if bill.slots_mwh is None else list(bill.slots_mwh),
+                "contract_w": bill.contract_w,
+                "run": bill.run,
             }
             | bill.lines._asdict()
             for bill in bills
@@ -192,6 +206,9 @@ def _bill_of_row(row: store.Row) -> Bill:
         lines=_lines_of_row(row),
         gross_total=row["gross_total"],
         posting=row["posting"],
+        slots_mwh=None if row["slots_mwh"] is None else tuple(row["slots_mwh"]),
+        contract_w=row["contract_w"],
+        run=row["run"],
     )
 
 

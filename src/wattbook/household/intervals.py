@@ -89,6 +89,15 @@ class MeterEnergy(NamedTuple):
     minutes: int = 0
     lengths: int = 0
 
+    def plus(self, other: "MeterEnergy") -> "MeterEnergy":
+        """Of two spans that do not overlap; different lengths in the two count as such."""
+        return MeterEnergy(
+            self.energy_mwh + other.energy_mwh,
+            self.intervals + other.intervals,
+            self.minutes + other.minutes,
+            max(self.lengths, other.lengths),
+        )
+
     def covers(self, span: MeterSpan) -> bool:
         """No interval is missing and none can overlap another."""
         return self.lengths == 1 and timedelta(minutes=self.minutes) == span.until - span.since

@@ -20,7 +20,9 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from wattbook.db.metadata import metadata
 
@@ -65,6 +67,59 @@ interval_files = Table(
 # One row a house that was billed or paid for. Who locks it may read and write the house's bills and payments alone.
 houses = Table("houses", metadata, Column("id", Text, primary_key=True), schema="household")
 
+# A run bills the houses of its chunks for one period. A chunk is billed by one transaction that also marks it done, so
+# after a crash the run goes on with the chunks that are open.
+bill_runs = Table(
+    "bill_runs",
+    metadata,
+    Column("number", BigInteger, Identity(always=True), primary_key=True),
+    Column("first_day", Date, nullable=False),
+    Column("last_day", Date, nullable=False),
+    Column("utility", Text, nullable=False),
+    Column("balance_group", Text, nullable=False),
+    Column("selection", Text, nullable=False, comment="SHA-256 of the houses asked for; empty: all"),
+    Column("houses", BigInteger, nullable=False),
+    Column("started_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("finished_at", TIMESTAMP(timezone=True)),
+    Index(
+        "bill_runs_open_idx",
+        "first_day",
+        "last_day",
+        "utility",
+        "selection",
+        unique=True,
+        postgresql_where=text("finished_at IS NULL"),
+    ),
+    schema="household",
+)
+
+bill_run_chunks = Table(
+    "bill_run_chunks",
+    metadata,
+    Column("run", BigInteger, ForeignKey("household.bill_runs.number"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("tariff", Text, nullable=False),
+    Column("households", ARRAY(Text), nullable=False),
+    Column("done_at", TIMESTAMP(timezone=True)),
+    Column("billed", BigInteger, nullable=False, server_default="0"),
+    Column("known", BigInteger, nullable=False, server_default="0", comment="had a bill for the period already"),
+    Column("refused", BigInteger, nullable=False, server_default="0"),
+    Column("metered_mwh", BigInteger, nullable=False, server_default="0", comment="control totals of what it billed"),
+    Column("household_mwh", BigInteger, nullable=False, server_default="0"),
+    Column("total", BigInteger, nullable=False, server_default="0", comment="in the tariff's currency"),
+    schema="household",
+)
+
+bill_run_refusals = Table(
+    "bill_run_refusals",
+    metadata,
+    Column("run", BigInteger, ForeignKey("household.bill_runs.number"), primary_key=True),
+    Column("household", Text, primary_key=True),
+    Column("code", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    schema="household",
+)
+
 bills = Table(
     "bills",
     metadata,
@@ -86,7 +141,11 @@ bills = Table(
     *_lines(),
     Column("gross_total", BigInteger, nullable=False, comment="the bill of everything measured"),
     Column("posting", Uuid, nullable=False, comment="group of its postings"),
+    Column("slots_mwh", ARRAY(BigInteger), comment="what was measured of each slot of the tariff; null: there is one"),
+    Column("contract_w", Integer, comment="contracted power in watts, where the tariff charges for it"),
+    Column("run", BigInteger, ForeignKey("household.bill_runs.number"), comment="that issued it; null: by itself"),
     UniqueConstraint("household", "first_day"),
+    Index("bills_run_idx", "run", postgresql_where=text("run IS NOT NULL")),
     CheckConstraint("household_mwh + paid_mwh + exception_mwh = metered_mwh", name="energy"),
     CheckConstraint("household_mwh >= 0 AND exception_mwh <= 0", name="signs"),
     CheckConstraint("starts_at < ends_at AND first_day <= last_day", name="period"),

@@ -12,6 +12,8 @@ from wattbook.registry import checks, store, tables
 from wattbook.registry.meters import MeterPlace
 from wattbook.registry.validity import Missing
 
+CONTRACT_W_MAX = 10_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Household:
@@ -23,6 +25,7 @@ class Household:
         tariff: name of a household tariff, such as `kr-residential-low-voltage`.
         reading_day: day of the month at whose start a billing period begins; a month without it is read on its last
             day.
+        contract_w: contracted power in watts; a tariff that charges for it needs it.
     """
 
     id: str
@@ -31,6 +34,7 @@ class Household:
     tariff: str
     reading_day: int = 1
     site: str | None = None
+    contract_w: int | None = None
 
 
 async def add_households(connection: AsyncConnection, households: Sequence[Household]) -> None:
@@ -71,4 +75,7 @@ def _checked(household: Household) -> Household:
         address=checks.plain_text(household.address, f"address {what}"),
         tariff=checks.plain_text(household.tariff, f"tariff {what}"),
         reading_day=checks.whole(household.reading_day, f"reading day {what}", 1, 31),
+        contract_w=None
+        if household.contract_w is None
+        else checks.whole(household.contract_w, f"contracted power {what}", 0, CONTRACT_W_MAX),
     )

@@ -107,6 +107,17 @@ def slot_of(schedule: Schedule, start: datetime, minutes: int) -> int:
     raise InvalidInput(f"{start.isoformat()} is not in {schedule.period} of {schedule.tariff.time_zone}")
 
 
+def slot_at(schedule: Schedule, moment: datetime) -> int:
+    """The slot of a moment of the period.
+
+    Raises:
+        InvalidInput: it is not inside the period.
+    """
+    if len(schedule.slots) == 1:
+        return 0
+    return slot_of(schedule, moment, 0)
+
+
 def energies_of_zones(schedule: Schedule, by_zone: dict[str, Energy]) -> tuple[Energy, ...]:
     """The energies of the slots from those of the zones, where the period is one stretch of days with equal terms.
 
