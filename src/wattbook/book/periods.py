@@ -29,7 +29,7 @@ async def close_period(connection: AsyncConnection, period: date, *, now: dateti
         raise InvalidInput(f"a period is named by the first day of its month, not {period}")
     if first_of_month(utc(now)) <= period:
         raise InvalidInput(f"{period:%Y-%m} is not over yet")
-    closed_through = await store.lock_closing(connection, exclusive=True)
+    closed_through = await store.lock_closing(connection)
     if period <= closed_through:
         raise Conflict(f"{period:%Y-%m} is closed already")
     await store.close_through(connection, period, utc(now))

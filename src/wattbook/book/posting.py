@@ -8,8 +8,9 @@ update.
 A refusal is a value in its place, never an exception: the other groups of the batch post.
 """
 
+import asyncio
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from enum import Enum
 from itertools import chain
 from typing import Final
@@ -18,9 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.book import store
 from wattbook.book.accounts import Account
-from wattbook.book.periods import first_of_month, next_month
-from wattbook.book.store import AccountRow, HoldRow, Kind, TransferRow
-from wattbook.book.transfers import GROUP_MAX, Capture, Entry, Hold, Transfer, Void, fact_id, validate
+from wattbook.book.journal import Journal, writing
+from wattbook.book.store import AccountRow, Content, HoldRow, Kind
+from wattbook.book.transfers import GROUP_MAX, Capture, Entry, Hold, Transfer, Void, fact_key, validate
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import Conflict, InvalidInput, NotFound, Refused, WattbookError
 from wattbook.kernel.units import AMOUNT_MAX
@@ -28,7 +29,7 @@ from wattbook.kernel.units import AMOUNT_MAX
 BATCH_MAX: Final = 20_000
 """Transfers in one call."""
 
-STRETCH: Final = 200
+STRETCH: Final = 100
 """Groups played while the database takes in the ones before."""
 
 
@@ -54,15 +55,14 @@ async def post(
     Raises:
         InvalidInput: the batch as a whole is too large or has no booking time.
     """
-    if sum(len(group) for group in groups) > BATCH_MAX:
+    if sum(map(len, groups)) > BATCH_MAX:
         raise InvalidInput(f"a batch holds at most {BATCH_MAX} transfers")
     invalid = [_group_error(group) for group in groups]
     sound = [group for group, error in zip(groups, invalid, strict=True) if error is None]
     if not sound:
         return [error for error in invalid if error is not None]
-    ids = [[fact_id(entry.fact) for entry in group] for group in sound]
-    batch = await _Batch.load(connection, sound, ids, utc(booked_at))
-    played = iter(await batch.play(connection, sound, ids))
+    batch = await _Batch.load(connection, sound, utc(booked_at))
+    played = iter(await batch.play(connection))
     return [next(played) if error is None else error for error in invalid]
 
 
@@ -75,6 +75,12 @@ async def expire_holds(connection: AsyncConnection, *, now: datetime, limit: int
         booked_at=now,
     )
     return outcomes.count(Posted.NEW)
+
+
+_MOVING: Final = (Transfer, Hold)
+_RESOLVING: Final = (Capture, Void)
+_TRANSFER: Final = Kind.TRANSFER
+_CAPTURE: Final = Kind.CAPTURE
 
 
 class _Expiry(Void, frozen=True, kw_only=True):
@@ -92,203 +98,184 @@ def _group_error(group: Sequence[Entry]) -> WattbookError | None:
     return None
 
 
+async def _ids_of(groups: Sequence[Sequence[Entry]]) -> list[list[bytes]]:
+    """The ids of the facts, in stretches: between two of them the loop hears what the database says."""
+    ids: list[list[bytes]] = []
+    for start in range(0, len(groups), STRETCH):
+        ids += [[fact_key(entry.fact) for entry in group] for group in groups[start : start + STRETCH]]
+        await asyncio.sleep(0)
+    return ids
+
+
 class _Batch:
     """The locked accounts and known facts of a batch, and what playing it will write."""
 
     def __init__(
         self,
-        booked_at: datetime,
-        closed_through: date,
+        groups: Sequence[Sequence[Entry]],
+        ids: Sequence[Sequence[bytes]],
         accounts: dict[Account, AccountRow],
-        holds: dict[str, HoldRow],
-        known: dict[str, TransferRow],
+        holds: dict[bytes, HoldRow],
+        known: dict[bytes, Content],
+        journal: Journal,
     ) -> None:
-        self._booked_at = booked_at
-        self._closed_through = closed_through
+        self._groups = groups
+        self._ids = ids
         self._accounts = accounts
         self._by_id = {account.id: account for account in accounts.values()}
         self._holds = holds
         self._known = known
-        self._new: list[TransferRow] = []
-        self._periods: dict[datetime, tuple[date, date | None]] = {}
+        self._journal = journal
+        self._lines: list[bytes] = []
 
     @classmethod
     async def load(
-        cls, connection: AsyncConnection, groups: Sequence[Sequence[Entry]], ids: Sequence[Sequence[str]], at: datetime
+        cls, connection: AsyncConnection, groups: Sequence[Sequence[Entry]], booked_at: datetime
     ) -> "_Batch":
         """Lock every account the groups name, then read what is known of their facts and holds."""
-        entries = [entry for group in groups for entry in group]
-        resolved = [fact_id(entry.hold) for entry in entries if isinstance(entry, Capture | Void)]
-        keys = {entry.debit for entry in entries if isinstance(entry, Transfer | Hold)}
-        keys |= {entry.credit for entry in entries if isinstance(entry, Transfer | Hold)}
-        closed_through = await store.lock_closing(connection)
-        keys |= await store.accounts_of_holds(connection, resolved)
-        accounts = await store.lock_accounts(connection, keys)
+        entries = list(chain.from_iterable(groups))
+        moving = [entry for entry in entries if isinstance(entry, _MOVING)]
+        keys = {entry.debit for entry in moving} | {entry.credit for entry in moving}
+        resolved = [fact_key(entry.hold) for entry in entries if isinstance(entry, _RESOLVING)]
+        if resolved:
+            keys |= await store.accounts_of_holds(connection, resolved)
+        accounts, ids = await asyncio.gather(store.lock_accounts(connection, keys), _ids_of(groups))
+        closed_through, known = await store.load_known(connection, list(chain.from_iterable(ids)))
         locked = {account.id for account in accounts.values()}
         # A hold that another poster committed since its accounts were looked up is not ours to resolve yet.
         holds = {
             hold.id: hold
-            for hold in await store.load_holds(connection, resolved)
+            for hold in (await store.load_holds(connection, resolved) if resolved else ())
             if hold.debit in locked and hold.credit in locked
         }
-        known = await store.load_transfers(connection, list(chain.from_iterable(ids)))
-        return cls(at, closed_through, accounts, holds, known)
+        return cls(groups, ids, accounts, holds, known, Journal(booked_at, closed_through))
 
-    async def play(
-        self, connection: AsyncConnection, groups: Sequence[Sequence[Entry]], ids: Sequence[Sequence[str]]
-    ) -> list[Posted | WattbookError]:
+    async def play(self, connection: AsyncConnection) -> list[Posted | WattbookError]:
         """Play every group in order and write what stands; the database takes in a stretch while the next is played."""
         outcomes: list[Posted | WattbookError] = []
-        async with store.writing_transfers(connection) as send:
-            for start in range(0, len(groups), STRETCH):
-                already = len(self._new)
-                for group, own in zip(groups[start : start + STRETCH], ids[start : start + STRETCH], strict=True):
-                    outcomes.append(self._play_one(group, own))
-                await send(self._new[already:])
-        touched = {row.debit for row in self._new} | {row.credit for row in self._new}
-        made = [self._holds[row.id] for row in self._new if row.kind == Kind.HOLD]
-        resolved = [self._holds[row.hold_id] for row in self._new if row.hold_id is not None]
-        await store.insert_holds(connection, made)
-        await store.update_holds(connection, resolved)
-        await store.update_accounts(connection, [self._by_id[account] for account in touched])
+        async with writing(connection) as send:
+            for start in range(0, len(self._groups), STRETCH):
+                stretch = slice(start, start + STRETCH)
+                outcomes += map(self._play_one, self._groups[stretch], self._ids[stretch])
+                await send(self._lines)
+                self._lines.clear()
+        if holds := [hold for hold in self._holds.values() if hold.state != hold.stored]:
+            await store.write_holds(connection, holds)
+        if accounts := [account for account in self._by_id.values() if account.version != account.stored_version]:
+            await store.update_accounts(connection, accounts)
         return outcomes
 
-    def _play_one(self, group: Sequence[Entry], ids: Sequence[str]) -> Posted | WattbookError:
+    def _play_one(self, group: Sequence[Entry], ids: Sequence[bytes]) -> Posted | WattbookError:
         """One group on the state that the groups before it left."""
         try:
-            rows = [self._row(entry, own_id, ids) for entry, own_id in zip(group, ids, strict=True)]
-            if self._is_known(rows):
+            contents = [self._content(entry) for entry in group]
+            if self._is_known(group, ids, contents):
                 return Posted.KNOWN
-            self._apply(rows)
+            self._apply(group, ids, contents)
         except WattbookError as error:
             return error
         return Posted.NEW
 
-    def _is_known(self, rows: list[TransferRow]) -> bool:
-        """Whether the whole group was posted before; raises when only part of it was, or with another content."""
-        found = [self._known.get(row.id) for row in rows]
-        if not any(found):
-            if len(rows) > 1 and len({row.id for row in rows}) < len(rows):
-                raise InvalidInput(f"{rows[0].fact}: a fact stands twice in one group")
-            return False
-        for row, before in zip(rows, found, strict=True):
-            if before is not None and before.content != row.content:
-                raise Conflict(
-                    f"{row.fact} was posted before with another content: {before.difference(row)}", fact=row.fact
+    def _content(self, entry: Entry) -> Content:
+        """What the entry would move."""
+        if isinstance(entry, Transfer):
+            debit, credit = self._accounts[entry.debit].id, self._accounts[entry.credit].id
+            return Content(_TRANSFER, debit, credit, entry.amount, None, utc(entry.event_at), entry.span)
+        if isinstance(entry, Hold):
+            debit, credit = self._accounts[entry.debit].id, self._accounts[entry.credit].id
+            return Content(Kind.HOLD, debit, credit, entry.amount, None, utc(entry.event_at), None)
+        hold = self._holds.get(fact_key(entry.hold))
+        if hold is None:
+            raise NotFound(f"{entry.fact}: there is no hold {entry.hold}", fact=entry.fact, hold=entry.hold)
+        kind, amount = Kind.EXPIRY if isinstance(entry, _Expiry) else Kind.VOID, hold.amount
+        if isinstance(entry, Capture):
+            if entry.amount > hold.amount:
+                raise Refused(
+                    f"{entry.fact}: {entry.amount} is more than the {hold.amount} held", reason="over-capture"
                 )
+            kind, amount = _CAPTURE, entry.amount
+        return Content(kind, hold.debit, hold.credit, amount, hold.id, utc(entry.event_at), None)
+
+    def _is_known(self, group: Sequence[Entry], ids: Sequence[bytes], contents: Sequence[Content]) -> bool:
+        """Whether the whole group was posted before; raises when only part of it was, or with another content."""
+        if self._known.keys().isdisjoint(ids):
+            if len(ids) > 1 and len(set(ids)) < len(ids):
+                raise InvalidInput(f"{group[0].fact}: a fact stands twice in one group")
+            return False
+        found = [self._known.get(own_id) for own_id in ids]
+        for entry, content, before in zip(group, contents, found, strict=True):
+            if before is not None and before != content:
+                difference = before.difference(content)
+                raise Conflict(f"{entry.fact} was posted before with another content: {difference}", fact=entry.fact)
         if not all(found):
-            raise Conflict(f"{rows[0].fact}: part of this group was posted before in another group", fact=rows[0].fact)
+            fact = group[0].fact
+            raise Conflict(f"{fact}: part of this group was posted before in another group", fact=fact)
         return True
 
-    def _row(self, entry: Entry, own_id: str, ids: Sequence[str]) -> TransferRow:
-        """What the entry would write, not yet applied."""
-        span = entry.span if isinstance(entry, Transfer) else None
-        hold_id = None
-        if isinstance(entry, Transfer | Hold):
-            kind = Kind.TRANSFER if isinstance(entry, Transfer) else Kind.HOLD
-            debit, credit = self._accounts[entry.debit].id, self._accounts[entry.credit].id
-            amount = entry.amount
-        else:
-            hold_id = fact_id(entry.hold)
-            hold = self._holds.get(hold_id)
-            if hold is None:
-                raise NotFound(f"{entry.fact}: there is no hold {entry.hold}", fact=entry.fact, hold=entry.hold)
-            debit, credit, amount = hold.debit, hold.credit, hold.amount
-            kind = Kind.EXPIRY if isinstance(entry, _Expiry) else Kind.VOID
-            if isinstance(entry, Capture):
-                if entry.amount > hold.amount:
-                    raise Refused(
-                        f"{entry.fact}: {entry.amount} is more than the {hold.amount} held", reason="over-capture"
-                    )
-                kind, amount = Kind.CAPTURE, entry.amount
-        event_at = utc(entry.event_at)
-        period, corrects = self._period(event_at)
-        return TransferRow(
-            id=own_id,
-            fact=entry.fact,
-            kind=kind,
-            group_id=ids[0],
-            group_size=len(ids),
-            debit=debit,
-            credit=credit,
-            amount=amount,
-            hold_id=hold_id,
-            event_at=event_at,
-            booked_at=self._booked_at,
-            period=period,
-            corrects=corrects,
-            span_start=utc(span.start) if span else None,
-            span_end=utc(span.end) if span else None,
-            expires_at=utc(entry.expires_at) if isinstance(entry, Hold) else None,
-            memo=entry.memo,
-        )
-
-    def _period(self, event_at: datetime) -> tuple[date, date | None]:
-        """The month it counts in, and the closed one that it corrects if it comes late; most times come again."""
-        found = self._periods.get(event_at)
-        if found is None:
-            month = first_of_month(event_at)
-            found = (month, None) if month > self._closed_through else (next_month(self._closed_through), month)
-            self._periods[event_at] = found
-        return found
-
-    def _apply(self, rows: list[TransferRow]) -> None:
-        """Move the numbers row by row; move them back when a floor breaks or a hold is not open."""
-        floored: dict[int, tuple[AccountRow, int]] = {}
-        for row in rows:
-            for account in (self._by_id[row.debit], self._by_id[row.credit]):
-                if account.floor is not None:
-                    floored[account.id] = account, account.available
+    def _apply(self, group: Sequence[Entry], ids: Sequence[bytes], contents: Sequence[Content]) -> None:
+        """Move the numbers entry by entry; move them back when a floor breaks or a hold is not open."""
+        accounts = self._by_id
+        pairs = [(accounts[content.debit_account], accounts[content.credit_account]) for content in contents]
+        floored = [(account, account.available) for pair in pairs for account in pair if account.floor is not None]
         moved = 0
+        lines = []
         try:
-            for row in rows:
-                self._move(row, +1)
+            for entry, own_id, content, (debit, credit) in zip(group, ids, contents, pairs, strict=True):
+                self._move(entry, own_id, content, debit, credit, +1)
                 moved += 1
-            for account, before in floored.values():
-                _check_floor(account, before, rows[0])
+                lines.append(
+                    self._journal.line(own_id, ids[0], len(ids), entry.fact, content, debit, credit, entry.memo)
+                )
+            for account, before in floored:
+                _check_floor(account, before, group[0])
         except WattbookError:
-            for row in reversed(rows[:moved]):
-                self._move(row, -1)
+            for place in reversed(range(moved)):
+                self._move(group[place], ids[place], contents[place], *pairs[place], -1)
             raise
-        for row in rows:
-            self._known[row.id] = row
-        self._new += rows
+        self._known.update(zip(ids, contents, strict=True))
+        self._lines += lines
 
-    def _move(self, row: TransferRow, step: int) -> None:
-        """Apply a row (`step` +1) or take it back (-1)."""
-        debit, credit = self._by_id[row.debit], self._by_id[row.credit]
-        posted = row.amount if row.kind in (Kind.TRANSFER, Kind.CAPTURE) else 0
-        pending = 0
-        if max(debit.debits_posted, credit.credits_posted) + posted > AMOUNT_MAX:
-            raise Refused(f"{row.fact}: {debit.key} or {credit.key} would overflow", reason="overflow")
-        if row.kind == Kind.HOLD:
-            pending = row.amount
-            if step > 0:
-                assert row.expires_at is not None
-                self._holds[row.id] = HoldRow(row.id, row.debit, row.credit, row.amount, row.expires_at)
-            else:
-                del self._holds[row.id]
-        elif row.hold_id is not None:
-            hold = self._holds[row.hold_id]
-            if step > 0 and hold.state != "open":
-                raise Conflict(f"{row.fact}: the hold is {hold.state} already", fact=row.fact, state=hold.state)
-            hold.state = row.kind.resolution if step > 0 else "open"
-            pending = -hold.amount
-        debit.debits_posted += step * posted
-        credit.credits_posted += step * posted
-        debit.debits_pending += step * pending
-        credit.credits_pending += step * pending
+    def _move(
+        self, entry: Entry, own_id: bytes, content: Content, debit: AccountRow, credit: AccountRow, step: int
+    ) -> None:
+        """Apply an entry (`step` +1) or take it back (-1)."""
+        kind = content.kind
+        if kind is _TRANSFER or kind is _CAPTURE:
+            posted = content.amount
+            if debit.debits_posted + posted > AMOUNT_MAX or credit.credits_posted + posted > AMOUNT_MAX:
+                raise Refused(f"{entry.fact}: {debit.key} or {credit.key} would overflow", reason="overflow")
+            debit.debits_posted += step * posted
+            credit.credits_posted += step * posted
+        if kind is not _TRANSFER:
+            pending = self._set_aside(entry, own_id, content, step)
+            debit.debits_pending += step * pending
+            credit.credits_pending += step * pending
         debit.version += step
         credit.version += step
-        row.debit_version, row.debit_balance = debit.version, debit.debits_posted - debit.credits_posted
-        row.credit_version, row.credit_balance = credit.version, credit.debits_posted - credit.credits_posted
+
+    def _set_aside(self, entry: Entry, own_id: bytes, content: Content, step: int) -> int:
+        """Make or resolve a hold (`step` +1) or take that back (-1); how much more is pending after it."""
+        if isinstance(entry, Hold):
+            if step > 0:
+                self._holds[own_id] = HoldRow(
+                    own_id, content.debit_account, content.credit_account, content.amount, utc(entry.expires_at),
+                    "open", None,
+                )  # fmt: skip
+            else:
+                del self._holds[own_id]
+            return content.amount
+        assert content.hold_id is not None, "what is no transfer and no hold resolves one"
+        hold = self._holds[content.hold_id]
+        if step > 0 and hold.state != "open":
+            raise Conflict(f"{entry.fact}: the hold is {hold.state} already", fact=entry.fact, state=hold.state)
+        hold.state = content.kind.resolution if step > 0 else "open"
+        return -hold.amount
 
 
-def _check_floor(account: AccountRow, before: int, cause: TransferRow) -> None:
+def _check_floor(account: AccountRow, before: int, cause: Entry) -> None:
     """What is below its floor already may rise, not fall."""
-    assert account.floor is not None
     now = account.available
-    if now < account.floor and now < before:
+    if account.floor is not None and before > now < account.floor:
         raise Refused(
             f"{cause.fact}: {account.key} has {before - account.floor} left and would fall by {before - now}",
             reason="floor",

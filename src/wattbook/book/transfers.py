@@ -16,7 +16,7 @@ from wattbook.kernel.units import AMOUNT_MAX, CURRENCY_DIGITS
 FACTS: Final = UUID("6f1a8f52-6f0e-5f5b-9d55-77617474626b")
 """The namespace in which a fact becomes an id."""
 
-_NAMESPACE: Final = FACTS.bytes
+_NAMESPACE: Final = sha1(FACTS.bytes, usedforsecurity=False)
 
 FACT_LENGTH_MAX: Final = 200
 OWNER_LENGTH_MAX: Final = 128
@@ -25,15 +25,22 @@ GROUP_MAX: Final = 64
 
 
 def fact_id(fact: str) -> str:
-    """The id of a fact as 32 hex digits: the same words, the same id, on any machine.
+    """The id of a fact as 32 hex digits: the same words, the same id, on any machine."""
+    return fact_key(fact).hex()
 
-    A UUID of version 5 (RFC 9562, 5.5). Kept as text because the book handles ids by the hundred thousand, and a text
-    is made, hashed and sent in a third of the time of a `uuid.UUID`.
+
+def fact_key(fact: str) -> bytes:
+    """The id of a fact as 16 bytes: a UUID of version 5 (RFC 9562, 5.5).
+
+    The book handles ids by the hundred thousand: bytes are made, compared and sent in a third of the time of a
+    `uuid.UUID`, and to go on from the digest of the namespace halves the time of the digest.
     """
-    digest = bytearray(sha1(_NAMESPACE + fact.encode(), usedforsecurity=False).digest()[:16])
-    digest[6] = digest[6] & 0x0F | 0x50
-    digest[8] = digest[8] & 0x3F | 0x80
-    return digest.hex()
+    digest = _NAMESPACE.copy()
+    digest.update(fact.encode())
+    key = bytearray(digest.digest()[:16])
+    key[6] = key[6] & 0x0F | 0x50
+    key[8] = key[8] & 0x3F | 0x80
+    return bytes(key)
 
 
 class Span(Struct, frozen=True, gc=False):

@@ -1,11 +1,13 @@
 """A database: where it is, and transactions on it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, LiteralString
 
+import psycopg
 from psycopg import AsyncConnection as DriverConnection
 from sqlalchemy import URL, make_url, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from wattbook.kernel.errors import InvalidInput
@@ -54,6 +56,18 @@ def driver_of(connection: AsyncConnection) -> DriverConnection[Any]:
     assert connection.sync_connection is not None, "it is open"
     driver: DriverConnection[Any] = connection.sync_connection.connection.driver_connection  # type: ignore[assignment]
     return driver
+
+
+async def fetch(connection: AsyncConnection, statement: LiteralString, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """The rows of a statement, if it has any, with `%s` for each value: a third of what the toolkit takes for it.
+
+    Raises what the toolkit raises.
+    """
+    try:
+        cursor = await driver_of(connection).execute(statement, values)
+        return await cursor.fetchall() if cursor.description else []
+    except psycopg.Error as error:
+        raise DBAPIError.instance(statement, None, error, psycopg.Error, connection_invalidated=False) from error
 
 
 def driver_url(url: str) -> URL:
