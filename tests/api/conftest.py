@@ -13,6 +13,9 @@ from wattbook.api.services import Services
 from wattbook.book.audit import Proof, audit
 from wattbook.config import Settings
 from wattbook.db.engine import Database
+from wattbook.kernel.clock import system_clock
+from wattbook.ocpp.gateway import Gateway
+from wattbook.simulate.estate import Estate, furnish
 
 
 def application(database: Database, settings: Settings | None = None) -> FastAPI:
@@ -35,3 +38,17 @@ async def client(database: Database) -> AsyncIterator[httpx.AsyncClient]:
         httpx.AsyncClient(base_url=f"{url}/api/v1", trust_env=False) as opened,
     ):
         yield opened
+
+
+@pytest.fixture
+async def estate(database: Database) -> Estate:
+    async with database.transaction() as connection:
+        return await furnish(connection, 3)
+
+
+@pytest.fixture
+async def gateway(database: Database, estate: Estate) -> AsyncIterator[Gateway]:
+    running = Gateway(database, system_clock, heartbeat_interval_s=300, look_every_s=0.2)
+    await running.open("127.0.0.1", 0)
+    yield running
+    await running.close()

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from typing import Any
@@ -10,74 +10,25 @@ from typing import Any
 import httpx
 import pytest
 from aiohttp import web
-from fastapi import FastAPI
 from sqlalchemy import text
 
-from tests.api.server import listening
-from wattbook.api.application import mount_api
-from wattbook.api.services import Services
-from wattbook.book.audit import Proof, audit
-from wattbook.config import Settings
+from tests.api.deployment import WAIT_S, connect, door, eventually
 from wattbook.db.engine import Database
 from wattbook.db.jobs import job_app
-from wattbook.kernel.clock import system_clock
 from wattbook.kernel.errors import Unavailable
 from wattbook.ocpp.errors import ErrorCode, PeerRefused, RpcError
 from wattbook.ocpp.gateway import Gateway
-from wattbook.ocpp.messages import Answer, CommandAnswer, CommandStatus, Reset
-from wattbook.ocpp.outcomes import Outcomes, webhook_tasks
-from wattbook.ocpp.station import Commands, Station
-from wattbook.simulate.estate import Estate, furnish
+from wattbook.ocpp.messages import Answer, CommandAnswer, CommandStatus
+from wattbook.ocpp.outcomes import webhook_tasks
+from wattbook.simulate.estate import Estate
 
 RESET = {"action": "Reset", "payload": {"type": "Soft"}}
-WAIT_S = 20.0
-
-
-@pytest.fixture
-async def estate(database: Database) -> Estate:
-    async with database.transaction() as connection:
-        return await furnish(connection, 3)
-
-
-@pytest.fixture
-async def gateway(database: Database, estate: Estate) -> AsyncIterator[Gateway]:
-    running = Gateway(database, system_clock, heartbeat_interval_s=300, look_every_s=0.2)
-    await running.open("127.0.0.1", 0)
-    yield running
-    await running.close()
-
-
-@asynccontextmanager
-async def door(database: Database, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
-    async def proof() -> Proof:
-        async with database.snapshot() as connection:
-            return await audit(connection)
-
-    async with Outcomes(database) as outcomes:
-        app = FastAPI()
-        mount_api(app, Services(database, Settings(**settings), system_clock, proof, outcomes))
-        async with (
-            listening(app) as url,
-            httpx.AsyncClient(base_url=f"{url}/api/v1", trust_env=False, timeout=30) as opened,
-        ):
-            yield opened
 
 
 @pytest.fixture
 async def client(database: Database, estate: Estate) -> AsyncIterator[httpx.AsyncClient]:
     async with door(database, allow_private_webhooks=True) as opened:
         yield opened
-
-
-async def yes(_: Any) -> Answer:
-    return CommandAnswer(CommandStatus.ACCEPTED)
-
-
-async def connect(gateway: Gateway, station_id: str, answering: Any = yes) -> Station:
-    commands: Commands = {Reset: answering}
-    station = await Station.connect(f"ws://127.0.0.1:{gateway.port}/ocpp", station_id, commands)
-    await station.boot("maker", "model")
-    return station
 
 
 async def test_a_call_waits_for_the_stations_answer(
@@ -341,13 +292,28 @@ async def is_accepted(gateway: Gateway, station_id: str) -> bool:
     return gateway._door.is_accepted(station_id)
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Nobody is told when a gateway has read the registry or kept a frame."""
-    for _ in range(1_000):
-        if await holds():
-            return
-        await asyncio.sleep(0.02)
-    pytest.fail("it never came true")
+async def test_a_station_that_knocked_is_adopted_under_its_own_name_or_turned_away(
+    client: httpx.AsyncClient, gateway: Gateway
+) -> None:
+    """R11."""
+    newcomer = {name: value for name, value in NEWCOMER.items() if name != "id"}
+    for name in ("NEW-1", "NEW-2"):
+        with pytest.raises(Unavailable, match="404"):
+            await connect(gateway, name)
+
+    async def both_are_listed() -> bool:
+        return {each["station_id"] for each in await unknown(client)} == {"NEW-1", "NEW-2"}
+
+    await eventually(both_are_listed)
+    assert (await client.post("/stations/unknown/NEW-3", json=newcomer)).status_code == 404
+    adopted = await client.post("/stations/unknown/NEW-1", json=newcomer | {"acceptance": "pending"})
+    assert (adopted.status_code, adopted.json()["id"]) == (201, "NEW-1")
+    assert (await client.get("/stations/NEW-1/acceptance")).json()["acceptance"] == "pending"
+    assert (await client.delete("/stations/unknown/NEW-2")).status_code == 204
+    assert (await client.delete("/stations/unknown/NEW-2")).status_code == 404
+    assert await unknown(client) == []
+    (dismissed,) = (await client.get("/changes", params={"subject": "NEW-2"})).json()["changes"]
+    assert dismissed["what"] == "station.dismissed"
 
 
 async def test_a_station_at_an_unknown_site_is_not_taken_in(client: httpx.AsyncClient) -> None:

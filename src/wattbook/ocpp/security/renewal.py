@@ -49,6 +49,6 @@ async def ask(connection: AsyncConnection, stations: Sequence[str], *, requested
     for call, outcome in zip(calls, outcomes, strict=True):
         if isinstance(outcome, WattbookError):
             log.warning("renewal-not-asked", station_id=call.station_id, because=outcome.message)
-    # Noted of all, so that one that cannot be told does not stand in the way of the others.
-    await store.ask_renewal(connection, stations, now)
+    # Also of those that could not be told now, so that they do not stand in the way of the others.
+    await store.ask_renewal(connection, [call.station_id for call in calls], now)
     return [outcome.station_id for outcome in outcomes if not isinstance(outcome, WattbookError)]

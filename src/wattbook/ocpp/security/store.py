@@ -167,7 +167,7 @@ async def expiring(
     connection: AsyncConnection, before: datetime, now: datetime, *, asked_before: datetime | None = None, limit: int
 ) -> list[Expiring]:
     """Stations whose last valid certificate ends before this moment, the first to end first; with `asked_before`,
-    only those that were not told since then."""
+    only those that can be told, and were not since then."""
     found = await connection.execute(
         text("""
             SELECT station_id, max(expires_at) AS expires_at, max(renewal_asked_at) AS asked_at
@@ -177,6 +177,8 @@ async def expiring(
                 SELECT FROM ocpp.certificates AS newer
                 WHERE newer.station_id = certificates.station_id AND newer.revoked_at IS NULL
                   AND newer.expires_at >= :before)
+              AND (CAST(:asked_before AS timestamptz) IS NULL
+                   OR EXISTS (SELECT FROM ocpp.connections AS met WHERE met.station_id = certificates.station_id))
             GROUP BY station_id
             HAVING CAST(:asked_before AS timestamptz) IS NULL
                 OR coalesce(max(renewal_asked_at) < :asked_before, true)
