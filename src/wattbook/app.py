@@ -206,7 +206,7 @@ async def _gateway(settings: Settings, roaming: Roaming) -> AsyncIterator[Gatewa
             heartbeat_interval_s=settings.heartbeat_interval_s,
             partners=OcpiConsent(roaming),
             subscribers=[subscriber(roaming)],
-            policy=Policy(change_interval=timedelta(seconds=settings.announce_interval_s)),
+            policy=_policy(settings),
             security_profile=settings.ocpp_security_profile,
             certificates=CertificateDesk(authority, responders, clock, contract_roots=contract_roots),
             journal=settings.ocpp_journal,
@@ -245,6 +245,16 @@ def _arrival_limits(settings: Settings) -> ArrivalLimits:
         arrivals_per_s_max=settings.ocpp_arrivals_per_s_max,
         arrivals_burst_max=settings.ocpp_arrivals_burst_max,
         retry_after_s=settings.ocpp_retry_after_s,
+    )
+
+
+def _policy(settings: Settings) -> Policy:
+    hours = settings.token_cache_hours
+    return Policy(
+        change_interval=timedelta(seconds=settings.announce_interval_s),
+        concurrent_max=settings.token_sessions_max,
+        master_pass_group=settings.master_pass_group,
+        cache_for=None if hours is None else timedelta(hours=hours),
     )
 
 

@@ -98,6 +98,15 @@ class Settings(BaseSettings):
     announce_interval_s: int = Field(
         default=10, ge=1, le=3_600, description="a running session is told to partners at most this often"
     )
+    token_sessions_max: int | None = Field(
+        default=None, ge=1, description="sessions that a token may run at once, unless it says otherwise; not set: any"
+    )
+    token_cache_hours: int | None = Field(
+        default=None, ge=1, description="how long a station may remember a token as good; not set: as long as it is"
+    )
+    master_pass_group: str | None = Field(
+        default=None, max_length=36, description="tokens of this group end every session and begin none"
+    )
     transaction_silent_minutes: int = Field(
         default=15, ge=1, description="a transaction silent for so long is asked for, if its station is there"
     )

@@ -27,6 +27,10 @@ class Policy:
         change_interval: a running session is announced to subscribers at most this often.
         clock_ahead_max, clock_behind_max: a station's time further off than this from ours is kept, flagged, and not
             used to judge validities or to choose the accounting period.
+        concurrent_max: how many sessions a token may run at once, unless the token says otherwise; None: any number.
+        concurrent_within: a start that is told later than this is taken all the same: its energy has flowed.
+        master_pass_group: tokens of this group may end every session and begin none.
+        cache_for: how long a station may remember a token as good; None: as long as the token itself is.
         progress_weight: b, how much of the time lost to low power the remaining time counts once more; 0 to 1.
     """
 
@@ -38,6 +42,10 @@ class Policy:
     change_interval: timedelta = timedelta(seconds=10)
     clock_ahead_max: timedelta = timedelta(hours=1)
     clock_behind_max: timedelta = timedelta(days=90)
+    concurrent_max: int | None = None
+    concurrent_within: timedelta = timedelta(minutes=5)
+    master_pass_group: str | None = None
+    cache_for: timedelta | None = None
     progress_weight: Decimal = Decimal("0.5")
 
     def __post_init__(self) -> None:

@@ -30,6 +30,7 @@ from wattbook.charging.clearance import (
     refusal,
     wallet_of,
 )
+from wattbook.charging.concurrency import Asked, busy_tokens
 from wattbook.charging.events import Subscriber
 from wattbook.charging.identity import key_of_tariff, session_of_start, session_of_transaction
 from wattbook.charging.measurement import plausible
@@ -40,7 +41,7 @@ from wattbook.charging.running import CLOCK_IMPLAUSIBLE, REGISTER_MWH_MAX
 from wattbook.charging.views import announce
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import InvalidInput, Refused, WattbookError
-from wattbook.registry.customers import TokenType
+from wattbook.registry.customers import Holder, TokenType
 from wattbook.registry.meters import Meter
 from wattbook.registry.parties import NetworkOperator
 
@@ -177,10 +178,39 @@ async def _attempts(
         now=now,
     )
     decided = [_Attempt(each, case, decide(case, policy)) for each, case in zip(starts, cases, strict=True)]
-    attempts = await _with_holds(connection, decided, now, policy)
+    free = await _not_busy(connection, decided, now, policy)
+    attempts = await _with_holds(connection, free, now, policy)
     refused = [(each.start.request, each.decision) for each in attempts if isinstance(each.decision, Refused)]
     await record_refusals(connection, refused, now=now)
     return attempts
+
+
+async def _not_busy(
+    connection: AsyncConnection, attempts: Sequence[_Attempt], now: datetime, policy: Policy
+) -> list[_Attempt]:
+    """Refuse tokens that run as many sessions as they may elsewhere (ConcurrentTx)."""
+    asked = {
+        attempt.start.session_id: Asked(
+            attempt.start.token_uid, attempt.start.station_id, attempt.start.connector_no, limit
+        )
+        for attempt in attempts
+        if isinstance(attempt.decision, Cleared)
+        and (limit := _concurrent_max(attempt.case, policy)) is not None
+        and now - attempt.start.started_at <= policy.concurrent_within
+    }
+    busy = await busy_tokens(connection, asked) if asked else frozenset()
+    return [
+        replace(each, decision=refusal("token-busy", f"token {each.start.token_uid} runs another session"))
+        if each.start.session_id in busy
+        else each
+        for each in attempts
+    ]
+
+
+def _concurrent_max(case: Case, policy: Policy) -> int | None:
+    holder = case.facts.holder
+    own = holder.token.concurrent_max if isinstance(holder, Holder) else None
+    return policy.concurrent_max if own is None else own
 
 
 async def _with_holds(

@@ -16,18 +16,19 @@ from typing import cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.charging.clearance import AskPartner, ClearanceRequest, Cleared, Decision, clear
+from wattbook.charging.clearance import AskPartner, ClearanceRequest, Cleared, Decision, StopOnly, clear
 from wattbook.charging.identity import session_of_transaction
 from wattbook.charging.meter_values import record_samples
 from wattbook.charging.running import REGISTER_MWH_MAX, Samples
 from wattbook.charging.starting import SessionStart, Started
 from wattbook.charging.starting import start as start_sessions
+from wattbook.charging.stop_rights import STOPPED_BY_STRANGER, StopRequest, StopVerdict, judge_stops
 from wattbook.charging.stopping import SessionStop
 from wattbook.charging.stopping import stop as stop_sessions
 from wattbook.charging.views import find_sessions
 from wattbook.kernel.errors import Refused, WattbookError
 from wattbook.ocpp import notices, transaction_log
-from wattbook.ocpp.controllers.authorization import UNNAMED_EVSE, accepted_info, refused_info
+from wattbook.ocpp.controllers.authorization import UNNAMED_EVSE, accepted_info, refused_info, stop_info
 from wattbook.ocpp.controllers.controller import Context, Outcome
 from wattbook.ocpp.controllers.metering import readings
 from wattbook.ocpp.message_handler import InboundMessage
@@ -56,6 +57,7 @@ class _Event:
     known: Known
     start: Started | AskPartner | WattbookError | None = None
     decision: Decision | None = None
+    stop_verdict: StopVerdict | None = None
     stop_error: WattbookError | None = None
     cost: Decimal | None = None
 
@@ -79,7 +81,16 @@ class _Event:
     @property
     def is_asked_again(self) -> bool:
         """The event shows the token that the session began with: the verdict is the session's."""
-        return self.known.begun and self.said.token is not None and self.said.token.value == self.known.token_uid
+        if self.said.token is None or not self.known.begun or self.shows_token_to_stop:
+            return False
+        return self.said.token.value == self.known.token_uid
+
+    @property
+    def shows_token_to_stop(self) -> bool:
+        """Who may end the session need not be who may begin one (C09, C16)."""
+        return self.said.token is not None and (
+            self.said.phase is Phase.ENDED or self.said.trigger in ("StopAuthorized", "Deauthorized")
+        )
 
     @property
     def has_begun(self) -> bool:
@@ -189,7 +200,17 @@ def _start(event: _Event) -> SessionStart:
 
 async def _judge(connection: AsyncConnection, events: Sequence[_Event], context: Context) -> None:
     """Clear tokens that do not begin a session: nothing can begin yet, or another one is shown while it runs."""
-    chosen = [event for event in events if event.said.token is not None and event.start is None]
+    asked = [event for event in events if event.said.token is not None and event.start is None]
+    stopping = [event for event in asked if event.shows_token_to_stop]
+    verdicts = await judge_stops(
+        connection,
+        [StopRequest(*event.key, event.said.token.value) for event in stopping if event.said.token is not None],
+        now=context.now,
+        policy=context.policy,
+    )
+    for event, verdict in zip(stopping, verdicts, strict=True):
+        event.stop_verdict = verdict
+    chosen = [event for event in asked if event.stop_verdict is None]
     if not chosen:
         return
     requests = [
@@ -246,6 +267,7 @@ def _stop(event: _Event) -> SessionStop:
         reason=known.stop_reason or StopReason.LOCAL.value,
         export_stop_mwh=known.export_stop_mwh,
         token_uid=known.stop_token_uid,
+        flags=(STOPPED_BY_STRANGER,) if isinstance(event.stop_verdict, Refused) else (),
     )
 
 
@@ -300,8 +322,10 @@ def may_ask(said: TransactionEvent) -> bool:
 
 
 def _verdict(event: _Event) -> TokenInfo:
+    if (info := stop_info(event.stop_verdict)) is not None:
+        return info
     verdict = event.start if event.start is not None else event.decision
     if isinstance(verdict, Refused):
         return refused_info(verdict)
-    assert isinstance(verdict, Started | Cleared), "whoever must be asked was asked, and errors were told"
+    assert isinstance(verdict, Started | Cleared | StopOnly), "whoever must be asked was asked, and errors were told"
     return accepted_info(verdict)

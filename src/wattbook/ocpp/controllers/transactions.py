@@ -10,10 +10,11 @@ from wattbook.charging.meter_values import record_samples
 from wattbook.charging.running import Samples
 from wattbook.charging.starting import SessionStart, Started
 from wattbook.charging.starting import start as start_sessions
+from wattbook.charging.stop_rights import STOPPED_BY_STRANGER, StopRequest, StopVerdict, judge_stops
 from wattbook.charging.stopping import SessionStop
 from wattbook.charging.stopping import stop as stop_sessions
 from wattbook.kernel.errors import Refused, WattbookError
-from wattbook.ocpp.controllers.authorization import UNNAMED_EVSE, accepted_info, refused_info
+from wattbook.ocpp.controllers.authorization import UNNAMED_EVSE, accepted_info, refused_info, stop_info
 from wattbook.ocpp.controllers.controller import Context, Outcome
 from wattbook.ocpp.controllers.metering import readings
 from wattbook.ocpp.message_handler import InboundMessage
@@ -64,14 +65,27 @@ async def stop(connection: AsyncConnection, batch: Sequence[InboundMessage], con
     kept = [samples for inbound in batch if (samples := _kept(inbound)) is not None]
     if kept:
         await record_samples(connection, kept, now=context.now, policy=context.policy)
+    verdicts = await judge_stops(
+        connection,
+        [
+            StopRequest(inbound.station_id, said.transaction_id, said.token.value if said.token else None)
+            for inbound in batch
+            for said in [cast(TransactionStopped, inbound.message)]
+        ],
+        now=context.now,
+        policy=context.policy,
+    )
     outcomes = await stop_sessions(
         connection,
-        [_stop(inbound) for inbound in batch],
+        [_stop(inbound, verdict) for inbound, verdict in zip(batch, verdicts, strict=True)],
         now=context.now,
         policy=context.policy,
         subscribers=context.subscribers,
     )
-    return [outcome if isinstance(outcome, WattbookError) else TransactionStoppedAnswer() for outcome in outcomes]
+    return [
+        outcome if isinstance(outcome, WattbookError) else TransactionStoppedAnswer(stop_info(verdict))
+        for outcome, verdict in zip(outcomes, verdicts, strict=True)
+    ]
 
 
 def _kept(inbound: InboundMessage) -> Samples | None:
@@ -81,7 +95,7 @@ def _kept(inbound: InboundMessage) -> Samples | None:
     return Samples(inbound.station_id, UNNAMED_EVSE, said.transaction_id, readings(said.samples))
 
 
-def _stop(inbound: InboundMessage) -> SessionStop:
+def _stop(inbound: InboundMessage, verdict: StopVerdict | None) -> SessionStop:
     said = cast(TransactionStopped, inbound.message)
     exported = [sample.export_mwh for sample in said.samples if sample.export_mwh is not None]
     return SessionStop(
@@ -92,4 +106,5 @@ def _stop(inbound: InboundMessage) -> SessionStop:
         stopped_at=said.stopped_at,
         reason=said.reason,
         token_uid=said.token.value if said.token else None,
+        flags=(STOPPED_BY_STRANGER,) if isinstance(verdict, Refused) else (),
     )
