@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wattbook.book.accounts import Account, Balance
 from wattbook.book.statements import balances
 from wattbook.charging import store
+from wattbook.charging.paying import Paying, account_currency, is_for_one_payment, paying
 from wattbook.charging.policy import POLICY, Policy
 from wattbook.charging.ports import Consent, ConsentAnswer, ConsentRequest
 from wattbook.charging.price import pricer_of, tariff_text
@@ -30,7 +31,7 @@ from wattbook.kernel.identifiers import Eic, MarketPartnerId, PartyId
 from wattbook.kernel.units import Money
 from wattbook.registry.clearance import ClearanceFacts, clearance_facts
 from wattbook.registry.clearance import ClearanceRequest as FactsRequest
-from wattbook.registry.customers import AccountKind, Customer, Holder, Token, TokenType, Whitelist
+from wattbook.registry.customers import Customer, Token, TokenType, Whitelist
 from wattbook.registry.parties import find_suppliers
 from wattbook.registry.stations import Acceptance, StationTariff
 from wattbook.registry.validity import Ambiguous, Missing
@@ -82,11 +83,12 @@ class Driver:
     """Who charges, who pays, and on whose account the energy counts.
 
     Attributes:
-        customer_id: of a customer of ours; None for a partner's.
-        available: what a prepaid customer may still spend, stored units of the currency; None for other payments.
+        customer_id: of a customer of ours; None for a partner's, and for a card at the charger.
+        available: what a wallet may still spend, stored units of the currency; None for other payments.
         prepaid: what is set aside for the session, stored units: by a partner that said so, or held here at the start.
         valid_until: when the token expires, as far as known.
         group_uid: tokens of one group may stop each other's sessions.
+        payer_id: owner of the account that pays; None for a partner's driver.
     """
 
     token_uid: str
@@ -102,6 +104,7 @@ class Driver:
     prepaid: int | None = None
     valid_until: datetime | None = None
     group_uid: str | None = None
+    payer_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +233,7 @@ class Case:
         at: the moment by which validities are judged.
         consent: what a partner said and is still valid.
         suppliers: those of the suppliers that partners named which are registered.
-        wallets: balances of prepaid customers.
+        wallets: balances of the wallets that would pay.
     """
 
     request: ClearanceRequest
@@ -272,13 +275,9 @@ def wallet_of(customer_id: str, currency: str) -> Account:
 
 
 def _wallet(case: Case) -> Account | None:
-    """Of a prepaid customer."""
-    holder = case.facts.holder
-    if not isinstance(holder, Holder) or holder.customer is None:
-        return None
-    if holder.customer.account_kind is not AccountKind.PREPAID:
-        return None
-    return wallet_of(holder.customer.id, _currency(case))
+    """That would pay."""
+    payer = paying(case.facts, _currency(case))
+    return wallet_of(payer.owner, _currency(case)) if payer is not None and payer.from_wallet else None
 
 
 # ------------------------------------------------------------------------------------------------------ the decision
@@ -327,6 +326,8 @@ def _driver(case: Case, operator: str, site_id: str, policy: Policy) -> Driver |
         return StopOnly(_relied_on_until(holder.token, case.at, policy), group)
     if holder.customer is not None:
         return _local_driver(case, holder.token, holder.customer, policy)
+    if holder.token.party == operator and is_for_one_payment(holder.token):
+        return _card_driver(case, holder.token, operator, policy)
     if holder.token.party == operator:
         raise refusal("customer-missing", f"token {holder.token.uid} is ours and belongs to no customer")
     return _foreign_driver(case, holder.token, site_id)
@@ -353,11 +354,11 @@ def _relied_on_until(token: Token, at: datetime, policy: Policy) -> datetime | N
 def _local_driver(case: Case, token: Token, customer: Customer, policy: Policy) -> Driver:
     if customer.held_because is not None:
         raise refusal("customer-held", f"customer {customer.id} is on hold: {customer.held_because}")
-    currency, available = _currency(case), None
-    if customer.account_kind is AccountKind.PREPAID:
-        available = case.wallets[wallet_of(customer.id, currency)].available
-        if available < policy.balance_min_amount(currency):
-            raise refusal("no-credit", f"customer {customer.id} has too little {currency} to begin")
+    payer = paying(case.facts, _currency(case))
+    assert payer is not None, "a customer pays, or somebody for it"
+    if payer.customer is not None and payer.customer.held_because is not None:
+        raise refusal("customer-held", f"customer {payer.owner} is on hold: {payer.customer.held_because}")
+    available = _spendable(case, payer, policy)
     allocation = case.facts.allocation
     if isinstance(allocation, Missing):
         raise refusal("supplier-missing", allocation.reason)
@@ -375,6 +376,37 @@ def _local_driver(case: Case, token: Token, customer: Customer, policy: Policy) 
         available=available,
         valid_until=_relied_on_until(token, case.at, policy),
         group_uid=token.group_uid,
+        payer_id=payer.owner,
+    )
+
+
+def _spendable(case: Case, payer: Paying, policy: Policy) -> int | None:
+    """What may be set aside, with the credit that is given; None for who will owe."""
+    if not payer.from_wallet:
+        return None
+    currency = _currency(case)
+    available = case.wallets[wallet_of(payer.owner, currency)].available + payer.credit
+    if available < policy.balance_min_amount(currency):
+        raise refusal("no-credit", f"account {payer.owner} has too little {currency} to begin")
+    return available
+
+
+def _card_driver(case: Case, token: Token, operator: str, policy: Policy) -> Driver:
+    """Somebody with a card and no contract: the operator of the station is the supplier too."""
+    payer = paying(case.facts, _currency(case))
+    assert payer is not None, "the payment is the account"
+    return Driver(
+        token_uid=token.uid,
+        token_type=token.type.value,
+        token_party=token.party,
+        contract_id=token.contract,
+        customer_id=None,
+        payment="prepaid",
+        supplier_id=operator,
+        balance_group=None,
+        available=_spendable(case, payer, policy),
+        valid_until=_relied_on_until(token, case.at, policy),
+        payer_id=payer.owner,
     )
 
 
@@ -446,10 +478,7 @@ def _currency(case: Case) -> str:
     """Of the price to be paid; while no EVSE is named, of the customer's account or of the partner's answer."""
     if case.facts.tariff:
         return case.facts.tariff.currency
-    holder = case.facts.holder
-    if isinstance(holder, Holder) and holder.customer:
-        return holder.customer.currency
-    return (case.consent.answer.currency if case.consent else None) or ""
+    return account_currency(case.facts) or (case.consent.answer.currency if case.consent else None) or ""
 
 
 def _supplier_named(answer: ConsentAnswer) -> str | None:

@@ -42,6 +42,7 @@ def difference_row(whole: SessionRow, now: datetime) -> SessionRow:
         token_party=whole.token_party,
         contract_id=whole.contract_id,
         customer_id=whole.customer_id,
+        payer_id=whole.payer_id,
         authorization_reference=whole.authorization_reference,
         payment=whole.payment,
         refusal=whole.refusal,

@@ -68,6 +68,11 @@ class SessionRow(Struct, kw_only=True):
     command_id: str | None = None
 
     @property
+    def payer(self) -> str:
+        """Owner of the accounts that pay; empty when nobody is known to."""
+        return self.payer_id or self.customer_id or self.token_party or ""
+
+    @property
     def begun_at(self) -> datetime:
         """By the station's clock, or by ours when that cannot be true."""
         return self.received_at if CLOCK_IMPLAUSIBLE in self.flags else self.started_at

@@ -109,8 +109,9 @@ def _driver(settlement: Settlement) -> tuple[Account, Account]:
     if session.payment == "partner":
         assert session.token_party is not None, "a partner's token names the partner"
         return _energy_account(session.token_party, "partner"), _energy_account(session.token_party, "feed_in")
-    assert session.customer_id is not None, "who pays here is a customer"
-    return _energy_account(session.customer_id, "consumption"), _energy_account(session.customer_id, "feed_in")
+    # Who drew it, not who pays: a fleet is billed for energy that is its driver's. A card has no customer behind it.
+    drawer = session.customer_id or session.payer
+    return _energy_account(drawer, "consumption"), _energy_account(drawer, "feed_in")
 
 
 def meter_owner(session: SessionRow) -> str:
@@ -127,7 +128,7 @@ def _money(settlement: Settlement, way: Way) -> Iterator[Entry]:
     held = session.prepaid or 0 if way in (Way.HOLD_THEN_WALLET, Way.HOLD_THEN_DEBT) else 0
     owed = price.bought_after_tax if price else 0
     if held:
-        hold = hold_fact(session.operator, session.id)
+        hold = hold_fact(session.operator, session.id, session.hold_no)
         if owed:
             yield Capture(fact=f"{prefix}:money:hold", hold=hold, amount=min(owed, held), event_at=at)
         else:
@@ -146,7 +147,7 @@ def _money(settlement: Settlement, way: Way) -> Iterator[Entry]:
     def account(owner: str, purpose: str) -> Account:
         return Account(owner, purpose, price.currency)
 
-    driver = session.customer_id or session.token_party or ""
+    driver = session.payer
     sale = account(session.operator, "sale")
     debtor = account(driver, "receivable")
     wallet = wallet_of(driver, price.currency)

@@ -128,8 +128,9 @@ async def start(
     return [_form_error(each) or _outcome(each.session_id, rows, decisions) for each in starts]
 
 
-def hold_fact(operator: str, session_id: str) -> str:
-    return f"session:{operator}*{session_id}:hold"
+def hold_fact(operator: str, session_id: str, number: int = 1) -> str:
+    """Of the first hold of a session, or of one that replaced it."""
+    return f"session:{operator}*{session_id}:hold" + ("" if number == 1 else f":{number}")
 
 
 def _form_error(each: SessionStart) -> InvalidInput | None:
@@ -233,9 +234,9 @@ async def _with_holds(
 def _hold(attempt: _Attempt, cleared: Cleared, left: dict[Account, int], now: datetime, policy: Policy) -> Hold | None:
     """Of what other sessions of the same batch left in the wallet."""
     driver = cleared.driver
-    assert driver.customer_id is not None, "only a customer has a wallet"
+    assert driver.payer_id is not None, "a wallet has an owner"
     assert driver.available is not None, "only of those who pay in advance"
-    wallet = wallet_of(driver.customer_id, cleared.currency)
+    wallet = wallet_of(driver.payer_id, cleared.currency)
     amount = min(left.get(wallet, driver.available), policy.hold_max_amount(cleared.currency))
     left[wallet] = left.get(wallet, driver.available) - amount
     if amount <= 0:
@@ -317,6 +318,7 @@ def _row(attempt: _Attempt, transaction_id: str, now: datetime) -> SessionRow:
     row.state, row.payment, row.currency = "active", driver.payment, decision.currency
     row.token_uid, row.token_type, row.token_party = driver.token_uid, driver.token_type, driver.token_party
     row.contract_id, row.customer_id, row.prepaid = driver.contract_id, driver.customer_id, driver.prepaid
+    row.payer_id = driver.payer_id
     row.authorization_reference = driver.authorization_reference
     row.supplier_id, row.balance_group = driver.supplier_id, driver.balance_group
     return row

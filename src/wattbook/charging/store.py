@@ -172,6 +172,18 @@ async def end_sessions(connection: AsyncConnection, rows: Sequence[SessionRow]) 
     )
 
 
+async def update_draws(connection: AsyncConnection, rows: Sequence[SessionRow]) -> None:
+    """Write what is set aside for sessions that this transaction has moved on, and what was said of it."""
+    await connection.execute(
+        text(f"""
+            UPDATE charging.sessions AS session
+            SET prepaid = drawn.prepaid, hold_no = drawn.hold_no, flags = drawn.flags
+            FROM {_given("sessions")} AS drawn WHERE session.id = drawn.id
+        """),
+        {"given": _encoded(_by_id(rows))},
+    )
+
+
 async def find_sessions(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, FoundSession]:
     return await _sessions(connection, "session.id = ANY(CAST(:ids AS uuid[]))", {"ids": list(ids)})
 

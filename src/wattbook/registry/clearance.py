@@ -23,6 +23,7 @@ from wattbook.registry.parties import NetworkOperator
 from wattbook.registry.presence import Status
 from wattbook.registry.sites import Site
 from wattbook.registry.stations import NUMBER_MAX, Connector, Evse, Station, StationTariff
+from wattbook.registry.terms import AccountTerms
 from wattbook.registry.units import Allocation, Unit, allocation_of
 from wattbook.registry.validity import Ambiguous, Missing, only
 
@@ -56,6 +57,8 @@ class ClearanceFacts:
         network_operator: of that meter.
         holder: the token, its customer and its vehicle.
         allocation: supplier and balance group of that vehicle.
+        payer: the customer that pays in the place of the token's.
+        terms: of whoever pays: the payer, the customer, or the token's contract where it has no customer.
     """
 
     station: Station | None
@@ -69,6 +72,8 @@ class ClearanceFacts:
     network_operator: NetworkOperator | Missing | Ambiguous[NetworkOperator]
     holder: Holder | Missing | Ambiguous[Holder]
     allocation: Allocation | Missing | Ambiguous[Allocation]
+    payer: Customer | None = None
+    terms: AccountTerms | None = None
 
 
 async def clearance_facts(connection: AsyncConnection, requests: Sequence[ClearanceRequest]) -> list[ClearanceFacts]:
@@ -97,6 +102,8 @@ class _TokenRow:
     customer: Customer | None
     unit: Unit | None
     supplies: tuple[Allocation, ...]
+    terms: AccountTerms | None = None
+    payer: Customer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +143,8 @@ def _facts(request: ClearanceRequest, row: _Row) -> ClearanceFacts:
         _network_operator(request, place, row.meters),
         holder_of(request.token_uid, [Holder(each.token, each.customer, each.unit) for each in row.tokens]),
         _allocation(request, row.tokens),
+        row.tokens[0].payer if len(row.tokens) == 1 else None,
+        row.tokens[0].terms if len(row.tokens) == 1 else None,
     )
 
 

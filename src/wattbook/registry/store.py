@@ -463,10 +463,14 @@ def _tokens(uid: str, supplies: str = "SELECT '[]'::jsonb") -> str:
     return f"""
         SELECT coalesce(jsonb_agg(jsonb_build_object(
             'token', to_jsonb(token.*), 'customer', to_jsonb(customer.*), 'unit', to_jsonb(unit.*),
-            'supplies', ({supplies})
+            'terms', CASE WHEN terms.payer IS NULL THEN to_jsonb(terms.*) ELSE to_jsonb(payer_terms.*) END,
+            'payer', to_jsonb(payer.*), 'supplies', ({supplies})
         ) ORDER BY token.party, token.type), '[]')
         FROM registry.tokens AS token
         LEFT JOIN registry.customers AS customer ON customer.id = token.customer
+        LEFT JOIN registry.account_terms AS terms ON terms.owner = coalesce(token.customer, token.contract)
+        LEFT JOIN registry.customers AS payer ON payer.id = terms.payer
+        LEFT JOIN registry.account_terms AS payer_terms ON payer_terms.owner = payer.id
         LEFT JOIN registry.units AS unit ON unit.id = token.unit
         WHERE token.uid_folded = {uid}
     """
