@@ -1,7 +1,9 @@
 """Stations over HTTP: told any command, taken in, let work, given passwords; and who did it is on record."""
 
 import asyncio
+import hmac
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
@@ -164,11 +166,13 @@ class Receiver:
     def __init__(self, failures: int = 0) -> None:
         self.failures = failures
         self.heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.said: list[tuple[dict[str, str], bytes]] = []
 
     async def hear(self, request: web.Request) -> web.Response:
         if self.failures:
             self.failures -= 1
             return web.Response(status=503)
+        self.said.append((dict(request.headers), await request.read()))
         self.heard.put_nowait(await request.json())
         return web.Response()
 
@@ -218,6 +222,46 @@ async def test_a_webhook_hears_the_outcome_again_and_again_until_it_takes_it_and
         held.set()
         told = await asyncio.wait_for(receiver.heard.get(), 60)
         assert (told["state"], told["late"], told["answer"]) == ("answered", True, {"status": "Accepted"})
+        await station.close()
+
+
+def is_ours(headers: dict[str, str], body: bytes, secret_hex: str) -> bool:
+    """What a receiver checks, written without our code."""
+    said = f"{headers['Wattbook-Timestamp']}.".encode() + body
+    expected = "v1=" + hmac.new(bytes.fromhex(secret_hex), said, "sha256").hexdigest()
+    return expected in headers["Wattbook-Signature"].split(",")
+
+
+async def test_a_webhook_knows_by_its_secret_that_it_was_us_and_when(
+    client: httpx.AsyncClient, database: Database, gateway: Gateway, estate: Estate
+) -> None:
+    receiver = Receiver()
+    async with receiver.listening() as hook, working(database):
+        first = (await client.put("/webhooks", json={"url": hook})).json()["secret_hex"]
+        assert (await client.put("/webhooks", json={"url": hook + "?n=2"})).json()["secret_hex"] == first
+        station = await connect(gateway, estate.station(0))
+        place, call = f"/stations/{estate.station(0)}/calls", RESET | {"webhook": hook + "?n=1"}
+        command = (await client.post(place, json=call)).json()
+        await asyncio.wait_for(receiver.heard.get(), 60)
+        headers, body = receiver.said[-1]
+        assert is_ours(headers, body, first)
+        assert not is_ours(headers, body + b" ", first)
+        assert not is_ours(headers | {"Wattbook-Timestamp": "1"}, body, first)
+        assert abs(int(headers["Wattbook-Timestamp"]) - time.time()) < 60
+        assert headers["Wattbook-Delivery"] == f"{command['id']}:answered"
+        second = (await client.post("/webhooks/rotation", json={"url": hook})).json()["secret_hex"]
+        assert second != first
+        await client.post(place, json=call)
+        await asyncio.wait_for(receiver.heard.get(), 60)
+        assert all(is_ours(*receiver.said[-1], secret) for secret in (first, second)), "both, for a week"
+        (listed,) = (await client.get("/webhooks")).json()["webhooks"]
+        assert (listed["url"], "secret_hex" in listed) == (hook, False)
+        assert (await client.delete("/webhooks", params={"url": hook})).status_code == 204
+        assert (await client.post("/webhooks/rotation", json={"url": hook})).status_code == 404
+        changes = (await client.get("/changes", params={"subject": hook})).text
+        assert "webhook.rotated" in changes
+        assert first not in changes
+        assert second not in changes
         await station.close()
 
 

@@ -16,6 +16,7 @@ from wattbook.api import (
     station_security,
     stations,
     tokens,
+    webhooks,
 )
 from wattbook.api.access import access
 from wattbook.api.errors import tell_errors
@@ -47,6 +48,7 @@ def create_api(services: Services) -> FastAPI:
     api.include_router(station_security.router(services))
     api.include_router(station_options.router(services))
     api.include_router(station_frames.router(services))
+    api.include_router(webhooks.router(services))
     api.include_router(certificates.router(services))
     api.include_router(changes.router(services))
     api.include_router(tokens.router(services))

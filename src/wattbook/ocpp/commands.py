@@ -28,7 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wattbook.db.listener import notify
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import Conflict, InvalidInput, LimitExceeded, NotFound, WattbookError
-from wattbook.ocpp import command_rows, schemas
+from wattbook.ocpp import command_rows, schemas, webhooks
 from wattbook.ocpp.command_records import Command, CommandRequest, CommandState
 from wattbook.ocpp.dialects import DIALECTS
 from wattbook.ocpp.errors import RpcError
@@ -67,6 +67,7 @@ async def submit(
 
     Raises:
         InvalidInput: a payload that the database cannot hold.
+        LimitExceeded: too many different webhooks.
     """
     stations = list(dict.fromkeys(request.station_id for request in requests))
     registered = {station.id for station in await find_stations(connection, stations) if station is not None}
@@ -90,6 +91,7 @@ async def submit(
         waiting[request.station_id] = waiting.get(request.station_id, 0) + 1
         outcomes.append(_accepted(request, version, requested_by, now, batch_id, new_id()))
     accepted = [outcome for outcome in outcomes if isinstance(outcome, Command)]
+    await webhooks.register(connection, [each.webhook_url for each in accepted if each.webhook_url is not None], now)
     try:
         await command_rows.add(connection, accepted)
     except DataError:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Final, Self
 from uuid import UUID
@@ -17,7 +17,9 @@ from wattbook.db.engine import Database
 from wattbook.db.jobs import RETRY
 from wattbook.db.listener import Listener
 from wattbook.kernel.addresses import PublicResolver, check_url
+from wattbook.kernel.clock import Clock, system_clock
 from wattbook.kernel.errors import InvalidInput, NotFound, Unavailable
+from wattbook.ocpp import webhooks
 from wattbook.ocpp.command_records import Command
 from wattbook.ocpp.command_rows import OUTCOMES, TELL
 from wattbook.ocpp.commands import find_commands
@@ -81,18 +83,23 @@ class Outcomes:
                 known.set()
 
 
-def webhook_tasks(jobs: App, database: Database, *, allow_private: bool) -> None:
+def webhook_tasks(jobs: App, database: Database, *, allow_private: bool, clock: Clock = system_clock) -> None:
     """Register the job that tells a webhook of an outcome; it is tried again until the receiver answers 2xx."""
 
     @jobs.task(name=TELL, retry=RETRY)
     async def _tell(command: str, state: str) -> None:
-        async with database.snapshot() as connection:
+        async with database.transaction() as connection:
             (found,) = await find_commands(connection, [UUID(command)])
-        if found is not None and found.webhook_url is not None and found.state == state:
-            await _post(found.webhook_url, found, allow_private=allow_private)
+            if found is None or found.webhook_url is None or found.state != state:
+                return
+            await webhooks.register(connection, [found.webhook_url], clock())  # it may have been forgotten since
+            valid = await webhooks.valid_secrets(connection, found.webhook_url, clock())
+        body = msgspec.json.encode(found)
+        headers = webhooks.signed_headers(valid, body, f"{found.id}:{state}", clock())
+        await _post(found.webhook_url, found, body, headers, allow_private=allow_private)
 
 
-async def _post(url: str, command: Command, *, allow_private: bool) -> None:
+async def _post(url: str, command: Command, body: bytes, headers: Mapping[str, str], *, allow_private: bool) -> None:
     """Raises:
     Unavailable: the receiver was not reached or did not answer 2xx.
     """
@@ -103,11 +110,11 @@ async def _post(url: str, command: Command, *, allow_private: bool) -> None:
         return
     connector = aiohttp.TCPConnector(resolver=None if allow_private else PublicResolver())
     timeout = aiohttp.ClientTimeout(total=WEBHOOK_TIMEOUT_S)
-    body = msgspec.json.encode(command)
+    sent = {"Content-Type": "application/json", **headers}
     try:
         async with (
             aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout) as http,
-            http.post(url, data=body, headers={"Content-Type": "application/json"}, allow_redirects=False) as response,
+            http.post(url, data=body, headers=sent, allow_redirects=False) as response,
         ):
             if not 200 <= response.status < 300:
                 raise Unavailable(f"the webhook of command {command.id} answered {response.status}")
