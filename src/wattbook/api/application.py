@@ -8,6 +8,7 @@ from wattbook.api import (
     certificates,
     changes,
     commands,
+    invoices,
     operations,
     payments,
     queries,
@@ -52,4 +53,5 @@ def create_api(services: Services) -> FastAPI:
     api.include_router(certificates.router(services))
     api.include_router(changes.router(services))
     api.include_router(tokens.router(services))
+    api.include_router(invoices.router(services))
     return api

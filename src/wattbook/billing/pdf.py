@@ -117,10 +117,10 @@ class _Page:
         return [{"title": self._words[name], "wide": wide, "number": name in numbers} for name, wide in names]
 
     def row(self, line: Line) -> list[str]:
-        what = self._words.get(line.product, line.text or line.product)
+        what = self._words.get(line.product, line.product)
         return [
             self._moments(line),
-            f"{what}  {line.place}".rstrip(),
+            f"{what}  {line.place or line.text}".rstrip(),
             self._number(f"{Energy(line.energy_mwh).kwh:.3f}") if line.energy_mwh else "",
             "–" if line.rate is None else f"{self._number(line.rate)} %",
             self.amount(line.net),

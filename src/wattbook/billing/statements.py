@@ -1,7 +1,8 @@
 """Settlement statements: how an account between us and a partner, supplier, fleet or customer went over a period.
 
 It is taken from the book as it stands: the balance before, each movement with the fact that caused it, the balance
-after. What they owe us and what we owe them stand on one page; a positive balance is in our favour.
+after. What they owe us and what we owe them stand on one page; a positive balance is in our favour. Each movement is
+shown in whole coins; a line of rounding says what that hides.
 """
 
 from datetime import datetime
@@ -47,6 +48,10 @@ async def settlement_statement(
     recipient, language = (await find_recipients(connection, [partner]))[partner]
     opening = to_coin(sum(sign * side.opening for sign, side in sides), currency)
     closing = to_coin(sum(sign * side.closing for sign, side in sides), currency)
+    lines = [line for sign, side in sides for line in _lines(side, sign, currency)]
+    left = closing - opening - sum(line.net for line in lines)
+    if left:
+        lines.append(Line(source=fact, group=fact_id(fact), product="rounding", net=left, exact_net=0))
     draft = Document(
         id=fact_id(fact),
         number="",
@@ -59,7 +64,7 @@ async def settlement_statement(
         first_day=period.first,
         last_day=period.last,
         due_on=None,
-        lines=tuple(line for sign, side in sides for line in _lines(side, sign, currency)),
+        lines=tuple(lines),
         taxes=(),
         net=closing,
         tax=0,

@@ -1,19 +1,16 @@
-"""The `wattbook` command: one module for each group of verbs, gathered here.
+"""The `wattbook` command: one module for each group of verbs, loaded when it is called (see `group`).
 
-A module reads arguments, calls the room that knows, and prints; it decides nothing. What serves is imported by the
-commands that need it: a question about an identifier should not load a web server.
+A module reads arguments, calls the room that knows, and prints; it decides nothing. A new verb is a
+module with `verbs`, named in `group`.
 """
 
 import typer
 
-from wattbook.cli import conformance, ids, serving, simulate, tariff
-from wattbook.cli.errors import PlainErrors
+from wattbook.cli.group import Verbs
 
-main = typer.Typer(name="wattbook", no_args_is_help=True, cls=PlainErrors, pretty_exceptions_enable=False)
-for verbs in (serving.verbs, conformance.verbs):
-    main.add_typer(verbs)
-main.add_typer(simulate.verbs, name="simulate")
-main.add_typer(ids.verbs, name="ids")
-main.add_typer(tariff.verbs, name="tariff")
+main = typer.Typer(name="wattbook", no_args_is_help=True, cls=Verbs, pretty_exceptions_enable=False)
 
-__all__ = ["main"]
+
+@main.callback()
+def _wattbook() -> None:
+    """Charge electric vehicles and bill the energy: every kilowatt-hour measured once, billed once."""
