@@ -39,7 +39,6 @@ from wattbook.registry.validity import Ambiguous, Missing
 Reason = Literal[
     "station-unknown", "station-unavailable", "evse-unknown", "tariff-missing", "tariff-unsupported",
     "token-unknown", "token-ambiguous", "token-blocked", "token-expired", "token-not-allowed", "customer-missing",
-    "token-busy", "master-pass",
     "token-busy", "master-pass", "stop-not-allowed",
     "customer-held",
     "partner-unreachable", "no-credit", "supplier-missing", "supplier-ambiguous", "meter-missing", "meter-ambiguous",
