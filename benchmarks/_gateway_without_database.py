@@ -16,7 +16,7 @@ from wattbook.kernel.clock import system_clock
 from wattbook.kernel.telemetry import configure_logs, tune_garbage_collection
 from wattbook.ocpp.connections import Entity
 from wattbook.ocpp.management import ManagementEnd
-from wattbook.ocpp.message_handler import InboundMessage, LateAnswer, RejectedFrame
+from wattbook.ocpp.message_handler import Done, InboundMessage, LateAnswer, RejectedFrame
 from wattbook.ocpp.messages import (
     Answer,
     Authorization,
@@ -46,6 +46,11 @@ def answer(inbound: InboundMessage) -> Awaitable[Answer]:
     return future
 
 
+def post(inbound: InboundMessage, done: Done) -> None:
+    """The same for plain messages."""
+    done(_said(inbound.message))
+
+
 def _said(message: Any) -> Answer:
     match message:
         case BootNotification():
@@ -71,7 +76,7 @@ def _late(late: LateAnswer) -> None:
 async def main() -> None:
     configure_logs(json=False, level=logging.ERROR)
     tune_garbage_collection()
-    entity = Entity(End.MANAGEMENT, answer, _rejected, _late, system_clock)
+    entity = Entity(End.MANAGEMENT, answer, _rejected, _late, system_clock, post=post)
     end = ManagementEnd(entity, lambda request: Admission(request.identity))
     await end.listen("127.0.0.1", 0)
     print(end.port, flush=True)

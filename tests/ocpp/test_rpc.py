@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from wattbook.kernel.errors import InvalidInput, LimitExceeded, Unavailable
+from wattbook.ocpp.dialects.plain import PlainCall
 from wattbook.ocpp.errors import (
     CallTimedOut,
     ConnectionLost,
@@ -57,6 +58,12 @@ class Handler:
         self.late: list[tuple[str, str, JsonObject | PeerRefused]] = []
         self.late_fault: Exception | None = None
         self.refused: list[CallResultError] = []
+
+    def read_plain(self, raw: bytes) -> PlainCall | None:
+        return None
+
+    def on_plain_call(self, call: PlainCall, raw: bytes, answered: Callable[[PlainCall, bytes], None]) -> None:
+        raise AssertionError("nothing is plain here; see test_plain")
 
     async def on_call(self, call: Call, raw: bytes) -> JsonObject | Reply:
         return await self._answer(call)

@@ -18,7 +18,7 @@ from wattbook.kernel.errors import InvalidInput, WattbookError
 from wattbook.ocpp import schemas
 from wattbook.ocpp.dialects.exchange import Dialect
 from wattbook.ocpp.errors import InvalidAnswer
-from wattbook.ocpp.message_handler import TOLERANCE, Inbox, MessageHandler, OnLateAnswer, Quarantine, Tolerance
+from wattbook.ocpp.message_handler import TOLERANCE, Inbox, MessageHandler, OnLateAnswer, Post, Quarantine, Tolerance
 from wattbook.ocpp.messages import Answer, End, Request
 from wattbook.ocpp.rpc import POLICY_VIOLATION, RPC_LIMITS, RpcConnection, RpcCounts, RpcLimits, Wire
 from wattbook.ocpp.versions import Version
@@ -68,6 +68,7 @@ class Entity:
         limits: bounds of each connection.
         tolerance: what is accepted that is not quite right.
         journal: keeps every frame, if there is one.
+        post: the inbox for plain messages of stations; without it they go to `inbox` as well.
     """
 
     end: End
@@ -79,6 +80,7 @@ class Entity:
     limits: RpcLimits = RPC_LIMITS
     tolerance: Tolerance = TOLERANCE
     journal: Journal | None = None
+    post: Post | None = None
 
     @property
     def opposite(self) -> End:
@@ -140,6 +142,7 @@ class Connection:
             on_late_answer=entity.on_late_answer,
             clock=entity.clock,
             tolerance=entity.tolerance,
+            post=entity.post,
         )
         self._new_id = entity.new_id
         self._line = line

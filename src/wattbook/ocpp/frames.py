@@ -128,7 +128,7 @@ def encode_call(unique_id: str, action: str, payload: JsonObject) -> bytes:
     return _encode((CALL, unique_id, action, payload))
 
 
-def encode_result(unique_id: str, payload: JsonObject) -> bytes:
+def encode_result(unique_id: str, payload: JsonObject | msgspec.Raw) -> bytes:
     return _encode((CALL_RESULT, unique_id, payload))
 
 

@@ -26,7 +26,7 @@ from wattbook.ocpp.errors import ErrorCode, RpcError
 from wattbook.ocpp.inbox import Inbox
 from wattbook.ocpp.journal import KEEP_DAYS, FrameJournal
 from wattbook.ocpp.management import ManagementEnd
-from wattbook.ocpp.message_handler import AnswerThen, InboundMessage, LateAnswer, Tolerance
+from wattbook.ocpp.message_handler import AnswerThen, Done, InboundMessage, LateAnswer, Tolerance
 from wattbook.ocpp.messages import Answer, BootNotification, End
 from wattbook.ocpp.onboarding import CHANGED, Knocks
 from wattbook.ocpp.options import Options
@@ -96,6 +96,7 @@ class Gateway:
             clock,
             tolerance=Tolerance(self._options.rules_of),
             journal=self._journal,
+            post=self._post,
         )
         self._end = ManagementEnd(
             entity,
@@ -176,10 +177,17 @@ class Gateway:
     def _receive(self, inbound: InboundMessage) -> Awaitable[Answer | AnswerThen]:
         if isinstance(inbound.message, BootNotification):
             return self._boot(inbound)
+        self._require_accepted(inbound)
+        return self._inbox(inbound)
+
+    def _post(self, inbound: InboundMessage, done: Done) -> None:
+        self._require_accepted(inbound)
+        self._inbox.post(inbound, done)
+
+    def _require_accepted(self, inbound: InboundMessage) -> None:
         if not self._door.is_accepted(inbound.station_id):
             # OCPP-J 1.6, errata 3.8
             raise RpcError(ErrorCode.SECURITY_ERROR, "this station is not accepted yet: only BootNotification is heard")
-        return self._inbox(inbound)
 
     async def _boot(self, inbound: InboundMessage) -> AnswerThen:
         """No command goes out before the station has its answer (R10, R15)."""

@@ -6,7 +6,7 @@ question; the partner is asked outside of any transaction, and the message comes
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any, cast
@@ -29,7 +29,7 @@ from wattbook.ocpp.controllers.controller import Context, Outcome
 from wattbook.ocpp.controllers.ports import Certificates, NoCertificates
 from wattbook.ocpp.controllers.routes import ROUTES
 from wattbook.ocpp.controllers.transaction_events import may_ask
-from wattbook.ocpp.message_handler import InboundMessage, RejectedFrame
+from wattbook.ocpp.message_handler import Done, InboundMessage, RejectedFrame
 from wattbook.ocpp.messages import (
     Answer,
     Authorize,
@@ -62,7 +62,8 @@ class _Item(Struct, frozen=True, gc=False):
 
 
 class Inbox:
-    """Give it to an `Entity`: `inbox(message)` answers after the commit, `quarantine(frame)` keeps what is rejected."""
+    """Give it to an `Entity`: `inbox(message)` answers after the commit, `post(message, done)` does so of plain ones,
+    `quarantine(frame)` keeps what is rejected."""
 
     def __init__(
         self,
@@ -100,6 +101,10 @@ class Inbox:
         if isinstance(message, TransactionEvent) and may_ask(message):
             return self._with_consent(inbound)
         return cast("asyncio.Future[Answer]", self._messages.enqueue(_Item(inbound)))
+
+    def post(self, inbound: InboundMessage, done: Done) -> None:
+        """Handle a plain message, one nobody else must be asked about; `done` hears what its sender is told."""
+        self._messages.put(_Item(inbound), cast("Callable[[Outcome | Exception], None]", done))
 
     async def _with_consent(self, inbound: InboundMessage) -> Answer:
         if type(inbound.message) in NEEDS_CERTIFICATES:
@@ -148,14 +153,16 @@ def _waves(items: Sequence[_Item]) -> list[list[int]]:
 
     A station has one CALL outstanding, so there is one wave; two when its old and its new connection are both heard.
     """
-    waves: list[list[int]] = []
-    heard: dict[str, int] = {}
-    for place, item in enumerate(items):
-        number = heard.get(item.inbound.station_id, 0)
-        heard[item.inbound.station_id] = number + 1
-        if number == len(waves):
-            waves.append([])
-        waves[number].append(place)
+    waves: list[list[int]] = [list(range(len(items)))]
+    if len({item.inbound.station_id for item in items}) < len(items):
+        waves = []
+        heard: dict[str, int] = {}
+        for place, item in enumerate(items):
+            number = heard.get(item.inbound.station_id, 0)
+            heard[item.inbound.station_id] = number + 1
+            if number == len(waves):
+                waves.append([])
+            waves[number].append(place)
     for wave in waves:
         wave.sort(key=lambda place: _ORDER[type(items[place].inbound.message)])
     return waves

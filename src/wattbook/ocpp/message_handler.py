@@ -2,6 +2,8 @@
 
     CALL → known action? → schema check → dialect → inbox … commit … → dialect → schema check → payload
 
+A plain CALL (`dialects.plain`) takes the same way in one step, without a task of its own.
+
 Whatever stops a CALL on its way is told to the sender as a CALLERROR and kept for inspection with its raw frame. Only
 what the sender will repeat anyway (the database is away, a queue is full) is not kept. A SEND of 2.1 goes the same way
 and is answered by nobody.
@@ -16,12 +18,14 @@ from functools import partial
 from typing import Any, Final
 
 import structlog
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from wattbook.kernel.clock import Clock
 from wattbook.kernel.errors import InvalidInput, LimitExceeded, Unavailable, WattbookError
-from wattbook.ocpp import quirks, schemas, signed
+from wattbook.ocpp import frames, quirks, schemas, signed
+from wattbook.ocpp.dialects import plain
 from wattbook.ocpp.dialects.exchange import Dialect, Translation
+from wattbook.ocpp.dialects.plain import PlainCall
 from wattbook.ocpp.errors import ErrorCode, InvalidAnswer, MalformedFrame, PeerRefused, RpcError, rpc_error
 from wattbook.ocpp.frames import CALL, SEND, Call, CallResultError, JsonObject, Send
 from wattbook.ocpp.messages import Answer, End, Request
@@ -102,6 +106,12 @@ class LateAnswer(Struct, frozen=True):
 Inbox = Callable[[InboundMessage], Awaitable[Answer | AnswerThen]]
 """Handles a message and answers it after its effects are durable. May raise any error of the kernel, or an RpcError."""
 
+Done = Callable[[Answer | Exception], None]
+"""Hears the answer, or what stands in its way, once; now or later."""
+
+Post = Callable[[InboundMessage, Done], None]
+"""The inbox for plain messages: the same, without a coroutine for each of them."""
+
 Quarantine = Callable[[RejectedFrame], None]
 """Keeps what was rejected; does not raise and does not wait."""
 
@@ -136,6 +146,8 @@ class MessageHandler:
         "_inbox",
         "_on_late",
         "_opposite",
+        "_plain",
+        "_post",
         "_quarantine",
         "_rules",
         "_station_id",
@@ -154,12 +166,15 @@ class MessageHandler:
         on_late_answer: OnLateAnswer,
         clock: Clock,
         tolerance: Tolerance = TOLERANCE,
+        post: Post | None = None,
     ) -> None:
         self._station_id = station_id
         self._epoch = epoch
         self._dialect = dialect
         self._opposite = opposite
         self._inbox = inbox
+        self._post = post
+        self._plain = plain.kinds(dialect) if post is not None else {}
         self._quarantine = quarantine
         self._on_late = on_late_answer
         self._clock = clock
@@ -168,6 +183,44 @@ class MessageHandler:
         self._flagged: set[str] = set()
 
     # Their CALLs and SENDs
+
+    def read_plain(self, raw: bytes) -> PlainCall | None:
+        """The frame, when it is one that `on_plain_call` takes."""
+        return plain.read(raw, self._plain) if self._plain else None
+
+    def on_plain_call(self, call: PlainCall, raw: bytes, answered: Callable[[PlainCall, bytes], None]) -> None:
+        """Handle it; `answered` gets the frame of its answer, now or later."""
+        assert self._post is not None, "nothing is plain without it"
+        received_at = self._clock()
+        done = partial(self._answer_plain, call, raw, received_at, answered)
+        version = self._dialect.version.name
+        try:
+            self._post(
+                InboundMessage(self._station_id, self._epoch, version, call.unique_id, call.message, received_at), done
+            )
+        except Exception as error:
+            done(error)
+
+    def _answer_plain(
+        self,
+        call: PlainCall,
+        raw: bytes,
+        received_at: datetime,
+        answered: Callable[[PlainCall, bytes], None],
+        outcome: Answer | Exception,
+    ) -> None:
+        kind = call.kind
+        try:
+            if isinstance(outcome, Exception):
+                raise self._refused(kind.action, raw, outcome, received_at) from outcome
+            if outcome == kind.usual_answer:
+                payload: JsonObject | Raw = kind.usual_payload
+            else:
+                payload = self._write_answer(self._dialect.by_action[kind.action], outcome)
+            frame = frames.encode_result(call.unique_id, payload)
+        except RpcError as refusal:
+            frame = frames.encode_error(self._dialect.version, call.unique_id, refusal)
+        answered(call, frame)
 
     async def on_call(self, call: Call, raw: bytes) -> JsonObject | Reply:
         """The payload of the answer.
@@ -182,7 +235,7 @@ class MessageHandler:
                 raise RpcError(ErrorCode.NOT_SUPPORTED, f"{call.action} is sent, not called")
             answer = await self._handled(call, CALL, translation, raw, received_at)
         except Exception as error:
-            raise self._refused(call, raw, error, received_at) from error
+            raise self._refused(call.action, raw, error, received_at) from error
         if isinstance(answer, AnswerThen):
             return Reply(self._write_answer(translation, answer.answer), answer.then)
         return self._write_answer(translation, answer)
@@ -196,7 +249,7 @@ class MessageHandler:
                 raise RpcError(ErrorCode.NOT_SUPPORTED, f"{send.action} is called, not sent")
             answer = await self._handled(send, SEND, translation, raw, received_at)
         except Exception as error:
-            self._refused(send, raw, error, received_at)
+            self._refused(send.action, raw, error, received_at)
             return
         if isinstance(answer, AnswerThen):
             answer.then()
@@ -252,11 +305,11 @@ class MessageHandler:
         self._flagged.add(said)
         self._reject(raw, RpcError(refusal.rpc_code, said), received_at, accepted=True)
 
-    def _refused(self, call: Call | Send, raw: bytes, error: Exception, received_at: datetime) -> RpcError:
+    def _refused(self, action: str, raw: bytes, error: Exception, received_at: datetime) -> RpcError:
         """What the sender is told."""
         refusal = rpc_error(error)
         if not isinstance(error, WattbookError):
-            log.error("message-failed", station_id=self._station_id, action=call.action, exc_info=error)
+            log.error("message-failed", station_id=self._station_id, action=action, exc_info=error)
         if not isinstance(error, (Unavailable, LimitExceeded)):
             self._reject(raw, refusal, received_at)
         return refusal

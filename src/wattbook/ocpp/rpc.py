@@ -3,7 +3,8 @@
 `call` asks the opposite end; `on_call` of the handler answers it. Four rules carry this module:
 
 - The reader never waits. `receive` resolves answers on the spot and lets one task at a time work off the CALLs, so a
-  handler may itself `call` and get its answer while its own CALL is still open.
+  handler may itself `call` and get its answer while its own CALL is still open. A plain CALL that finds nothing before
+  it is handed over at once and needs no task.
 - CALLs of one connection are handled one after the other, in the order they came. Across connections nothing waits.
 - What is to follow an answer, such as a command only after BootNotification.conf, follows it (R15): `Reply.then`.
 - A connection that cannot keep up is not read from: its socket fills, and the sender feels it. What comes in all the
@@ -20,6 +21,7 @@ from msgspec import Struct
 
 from wattbook.kernel.errors import InvalidInput
 from wattbook.ocpp import frames
+from wattbook.ocpp.dialects.plain import PlainCall
 from wattbook.ocpp.errors import (
     CallTimedOut,
     ConnectionLost,
@@ -59,6 +61,14 @@ class Reply(Struct, frozen=True):
 
 class RpcHandler(Protocol):
     """What a connection does with what it hears; none but `on_call` may raise."""
+
+    def read_plain(self, raw: bytes) -> PlainCall | None:
+        """The frame, if it is a CALL that can be handled without a task."""
+        ...
+
+    def on_plain_call(self, call: PlainCall, raw: bytes, answered: Callable[[PlainCall, bytes], None]) -> None:
+        """Handle it; `answered` gets the frame of its answer, now or later."""
+        ...
 
     async def on_call(self, call: Call, raw: bytes) -> JsonObject | Reply:
         """Answer a CALL with the payload of its CALLRESULT, or raise what its CALLERROR says."""
@@ -125,6 +135,8 @@ class RpcConnection:
         "_limits",
         "_new_id",
         "_open",
+        "_plain",
+        "_plain_over",
         "_queue",
         "_reading",
         "_version",
@@ -150,9 +162,11 @@ class RpcConnection:
         self._new_id = new_id
         self._limits = limits
         self._queue = SendingQueue(wire.send, self._timed_out, calls_max=limits.waiting_calls_max)
-        self._open: dict[str, tuple[Call | Send, bytes]] = {}  # received and not yet dealt with, oldest first
+        self._open: dict[str, tuple[Call | Send | PlainCall, bytes]] = {}  # and not yet dealt with, oldest first
         self._late: dict[str, str] = {}  # id → action of our CALLs that nobody waits for any more, oldest first
         self._work_task: asyncio.Task[None] | None = None
+        self._plain: PlainCall | None = None  # being handled
+        self._plain_over: asyncio.Future[None] | None = None  # for whoever waits for its end
         self._bad_in_row = 0
         self._reading = True
         self._writable = True
@@ -212,12 +226,20 @@ class RpcConnection:
         Answers to our own are still heard: a handler may wait for one.
         """
         self._draining = True
-        return self._work_task
+        if self._plain is None:
+            return self._work_task
+        self._plain_over = asyncio.get_running_loop().create_future()
+        return asyncio.create_task(self._work_off(self._plain_over))
 
     def receive(self, data: bytes) -> None:
         """Take one frame from the socket."""
         if self.closed_because is not None or not data.strip():  # some stations send empty frames to stay connected
             return
+        if not self._open and not self._draining:
+            plain = self._handler.read_plain(data)
+            if plain is not None:
+                self._called_plainly(plain, data)
+                return
         try:
             frame = frames.parse(data, self._version)
         except MalformedFrame as error:
@@ -278,13 +300,39 @@ class RpcConnection:
             self.close(POLICY_VIOLATION, f"more than {self._limits.open_calls_max} calls without waiting for answers")
             return
         self._balance_reading()
-        if self._work_task is None:
+        self._start_work()
+
+    def _called_plainly(self, call: PlainCall, raw: bytes) -> None:
+        self._bad_in_row = 0
+        self.counts.calls += 1
+        self._plain = call
+        self._open[call.unique_id] = (call, raw)
+        self._handler.on_plain_call(call, raw, self._answer_plainly)
+
+    def _answer_plainly(self, call: PlainCall, frame: bytes) -> None:
+        assert self._plain is call, "one is handled after the other"
+        self._plain = None
+        if self.closed_because is None:
+            self._queue.put_answer(frame)
+            del self._open[call.unique_id]
+            self._balance_reading()
+            self._start_work()
+        if self._plain_over is not None:
+            self._plain_over.set_result(None)
+
+    async def _work_off(self, plain_over: "asyncio.Future[None]") -> None:
+        await plain_over
+        if self._work_task is not None:
+            await self._work_task
+
+    def _start_work(self) -> None:
+        if self._open and self._work_task is None and self._plain is None:
             self._work_task = asyncio.get_running_loop().create_task(self._work())
 
     async def _work(self) -> None:
         while self._open:
             call, raw = next(iter(self._open.values()))
-            if type(call) is Call:
+            if isinstance(call, Call):
                 frame, then = await self._answer(call, raw)
                 if self.closed_because is not None:
                     break

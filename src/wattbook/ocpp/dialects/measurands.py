@@ -16,6 +16,7 @@ from wattbook.ocpp.messages import Reading, Sample
 DEFAULT_MEASURAND = "Energy.Active.Import.Register"
 DEFAULT_CONTEXT = "Sample.Periodic"
 AT_OUTLET = (None, "Outlet")
+LOCATIONS = (*AT_OUTLET, "Body", "Cable", "EV", "Inlet", "Upstream")
 
 # Measurand → field of Sample; unit → factor into that field's unit, where None stands for the default unit
 # (1.6, 7.45; 2.0.1 Part 2, 2.51).
@@ -33,6 +34,16 @@ TOTALS: dict[tuple[str, str | None], tuple[str, int]] = {
     for measurand, field in fields.items()
     for unit, factor in units.items()
 } | {(SOC, None): (SOC_FIELD, 1), (SOC, "Percent"): (SOC_FIELD, 1)}
+
+# The same with phase and location: (measurand, unit, phase, location) → (field, factor). A total is measured at the
+# outlet; only the state of charge is known in the vehicle.
+PLACES: dict[tuple[str | None, str | None, str | None, str | None], tuple[str | None, int]] = {
+    (said, unit, None, location): total
+    for (measurand, unit), total in TOTALS.items()
+    for said in ((measurand, None) if measurand == DEFAULT_MEASURAND else (measurand,))
+    for location in (LOCATIONS if measurand == SOC else AT_OUTLET)
+}
+NO_TOTAL: tuple[str | None, int] = (None, 0)
 
 Gather = Callable[[JsonObject, dict[str, Any], list[Reading]], None]
 """Puts one value into the fields of a sample, or among its readings."""
@@ -57,8 +68,30 @@ def samples(meter_values: Sequence[JsonObject], gather: Gather) -> tuple[Sample,
     return tuple(found)
 
 
+def put(
+    measurand: str | None,
+    number: int | Decimal,
+    unit: str | None,
+    phase: str | None,
+    location: str | None,
+    totals: dict[str, Any],
+    readings: list[Reading],
+) -> None:
+    """Put a number in the field of `Sample` it belongs to, the first of its kind; else among the readings."""
+    field, factor = PLACES.get((measurand, unit, phase, location), NO_TOTAL)
+    if field is not None and field not in totals:
+        amount = mwh(number, factor) if field in ENERGY_TOTALS else Decimal(number) * factor
+        if amount is not None:
+            totals[field] = amount
+            return
+    readings.append(Reading(measurand or DEFAULT_MEASURAND, Decimal(number), None, unit, phase, location))
+
+
 def mwh(number: Decimal | int, mwh_per_unit: int) -> int | None:
     """A register's value in whole mWh, cut off downward; None when no register can show it."""
-    numerator, denominator = number.as_integer_ratio()
-    amount = numerator * mwh_per_unit if denominator == 1 else div_floor(numerator * mwh_per_unit, denominator)
+    if isinstance(number, int):
+        amount = number * mwh_per_unit
+    else:
+        numerator, denominator = number.as_integer_ratio()
+        amount = div_floor(numerator * mwh_per_unit, denominator)
     return amount if abs(amount) <= AMOUNT_MAX else None

@@ -13,14 +13,10 @@ from wattbook.kernel.units import MWH_PER_WH
 from wattbook.ocpp.dialects import measurands
 from wattbook.ocpp.dialects.fields import without_none, write_time
 from wattbook.ocpp.dialects.measurands import (
-    AT_OUTLET,
     DEFAULT_MEASURAND,
     ENERGY_FIELDS,
-    ENERGY_TOTALS,
     POWER_FIELDS,
     SOC,
-    SOC_FIELD,
-    TOTALS,
 )
 from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import Reading, Sample
@@ -28,32 +24,24 @@ from wattbook.ocpp.messages import Reading, Sample
 # Plain decimals, with the exponent that some firmware prints; anything else is no number.
 NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,2})?")
 
-NO_TOTAL: tuple[None, int] = (None, 0)
-
 
 def read_samples(meter_values: Sequence[JsonObject]) -> tuple[Sample, ...]:
     return measurands.samples(meter_values, _gather)
 
 
 def _gather(value: JsonObject, totals: dict[str, Any], readings: list[Reading]) -> None:
-    """Put a value in the field of `Sample` it belongs to, the first of its kind; else among the readings."""
     get = value.get
     text, measurand, unit = value["value"], get("measurand", DEFAULT_MEASURAND), get("unit")
     phase, location, signed = get("phase"), get("location"), get("format") == "SignedData"
-    number = _number(text) if not signed else None
-    if number is not None and phase is None:
-        field, factor = TOTALS.get((measurand, unit), NO_TOTAL)
-        # A total is measured at the outlet; only the state of charge is known in the vehicle.
-        if field is not None and field not in totals and (location in AT_OUTLET or field == SOC_FIELD):
-            amount = measurands.mwh(number, factor) if field in ENERGY_TOTALS else number * factor
-            if amount is not None:
-                totals[field] = amount
-                return
-    readings.append(Reading(measurand, number, text if number is None else None, unit, phase, location, signed))
+    said = number(text) if not signed else None
+    if said is None:
+        readings.append(Reading(measurand, None, text, unit, phase, location, signed))
+    else:
+        measurands.put(measurand, said, unit, phase, location, totals, readings)
 
 
-def _number(text: str) -> Decimal | None:
-    """Exact; most values are a few digits and need no closer look."""
+def number(text: str) -> Decimal | None:
+    """Exact; most values are a few digits and need no closer look. None when it is no number."""
     if len(text) <= 18 and text.isascii() and text.isdigit():
         return Decimal(text)
     return Decimal(text) if NUMBER.fullmatch(text) else None

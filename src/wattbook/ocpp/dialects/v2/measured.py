@@ -14,14 +14,10 @@ from wattbook.kernel.units import MWH_PER_WH
 from wattbook.ocpp.dialects import measurands
 from wattbook.ocpp.dialects.fields import without_none, write_time
 from wattbook.ocpp.dialects.measurands import (
-    AT_OUTLET,
     DEFAULT_MEASURAND,
     ENERGY_FIELDS,
-    ENERGY_TOTALS,
     POWER_FIELDS,
     SOC,
-    SOC_FIELD,
-    TOTALS,
 )
 from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import Reading, Sample
@@ -52,15 +48,7 @@ def _gather(value: JsonObject, totals: dict[str, Any], readings: list[Reading]) 
     if not is_measured(number):
         readings.append(Reading(measurand, None, str(number), unit, phase, location))
         return
-    if phase is None:
-        field, factor = TOTALS.get((measurand, unit), (None, 0))
-        # A total is measured at the outlet; only the state of charge is known in the vehicle.
-        if field is not None and field not in totals and (location in AT_OUTLET or field == SOC_FIELD):
-            amount = measurands.mwh(number, factor) if field in ENERGY_TOTALS else Decimal(number) * factor
-            if amount is not None:
-                totals[field] = amount
-                return
-    readings.append(Reading(measurand, Decimal(number), None, unit, phase, location))
+    measurands.put(measurand, Decimal(number), unit, phase, location, totals, readings)
 
 
 def _scaled(number: Decimal | int, multiplier: int) -> Decimal | int:
@@ -73,6 +61,7 @@ def _scaled(number: Decimal | int, multiplier: int) -> Decimal | int:
 
 
 def is_measured(number: Decimal | int) -> bool:
+    """Whether a meter can mean it."""
     if isinstance(number, int):
         return abs(number) < INTEGER_MAX
     return number.is_finite() and -DIGITS_MAX <= number.adjusted() <= DIGITS_MAX
