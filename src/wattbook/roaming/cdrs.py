@@ -10,7 +10,7 @@ Not supported yet, and refused: credit records, and energy fed in at a partner's
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote
@@ -24,7 +24,7 @@ from wattbook.book.transfers import Capture, Entry, Transfer, Void
 from wattbook.charging.events import SessionEnded, SessionView
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import Conflict, InvalidInput, Refused
-from wattbook.kernel.units import Energy, div_half_up
+from wattbook.kernel.units import Energy, Money, div_half_up
 from wattbook.registry.clearance import ClearanceFacts, ClearanceRequest, clearance_facts
 from wattbook.registry.customers import AccountKind, Customer, find_customers
 from wattbook.registry.stations import PowerType
@@ -53,8 +53,10 @@ from wattbook.roaming.ocpi.wire import (
 )
 from wattbook.roaming.records import Authorisation, CdrSide, Message
 from wattbook.roaming.sessions import cdr_token, consent_of, energy_dimensions, stored_object, total_cost
+from wattbook.tariffs.station import Dimension, SessionPeriod
 
 SECONDS_PER_HOUR: Final = 3_600
+_MILLISECOND: Final = timedelta(milliseconds=1)
 CDRS_SHOWN_MAX: Final = 100
 _EXPORT: Final = "ENERGY_EXPORT"
 
@@ -127,8 +129,8 @@ async def _facts(connection: AsyncConnection, views: Sequence[SessionView]) -> l
 
 
 def _describe(event: SessionEnded, facts: ClearanceFacts, own_party: str) -> Cdr:
-    view, hours = event.session, _hours(event.duration_s)
-    dimensions = [*energy_dimensions(view), CdrDimension("TIME", hours)]
+    view = event.session
+    parked = sum((each.parking for each in event.periods), timedelta())
     return Cdr(
         **codes_of(own_party),
         id=event.cdr_id,
@@ -142,18 +144,58 @@ def _describe(event: SessionEnded, facts: ClearanceFacts, own_party: str) -> Cdr
         meter_id=view.meter_no,
         currency=view.currency,
         tariffs=[event.tariff],
-        charging_periods=[ChargingPeriod(utc(view.started_at), dimensions, event.tariff.get("id"))],
+        charging_periods=_charging_periods(event),
         total_cost=total_cost(view) or Price(Decimal(0)),
         total_energy=Energy(view.import_mwh).kwh,
-        total_time=hours,
+        total_time=_hours(timedelta(seconds=event.duration_s)),
+        total_fixed_cost=_cost(event, Dimension.FLAT),
+        total_energy_cost=_cost(event, Dimension.ENERGY),
+        total_time_cost=_cost(event, Dimension.TIME),
+        total_parking_time=_hours(parked) if parked else None,
+        total_parking_cost=_cost(event, Dimension.PARKING_TIME),
         last_updated=utc(view.updated_at),
         wattbook_explanation=list(event.explanation),
     )
 
 
-def _hours(seconds: int) -> Decimal:
+def _charging_periods(event: SessionEnded) -> list[ChargingPeriod]:
+    """As they were priced, with the energy, time and power of each; one for a session that says no more than totals."""
+    tariff_id = event.tariff.get("id")
+    if not event.periods:
+        dimensions = [
+            *energy_dimensions(event.session),
+            CdrDimension("TIME", _hours(timedelta(seconds=event.duration_s))),
+        ]
+        return [ChargingPeriod(utc(event.session.started_at), dimensions, tariff_id)]
+    return [ChargingPeriod(utc(each.start), _dimensions(each), tariff_id) for each in event.periods]
+
+
+def _dimensions(period: SessionPeriod) -> list[CdrDimension]:
+    dimensions = [CdrDimension("ENERGY", period.energy.kwh)]
+    if period.fed_in.mwh:
+        dimensions.append(CdrDimension("ENERGY_EXPORT", period.fed_in.kwh))
+    if period.parking:
+        dimensions.append(CdrDimension("PARKING_TIME", _hours(period.parking)))
+    else:
+        dimensions.append(CdrDimension("TIME", _hours(period.time)))
+    if period.power_kw is not None:
+        dimensions += [
+            CdrDimension(f"{name}_POWER", kw) for name, kw in zip(("MIN", "MAX"), period.power_kw, strict=True)
+        ]
+    return dimensions
+
+
+def _cost(event: SessionEnded, dimension: Dimension) -> Price | None:
+    """Of one dimension, to the stored unit; left out where the tariff has no price for it."""
+    cost = event.costs.get(dimension)
+    if cost is None:
+        return None
+    return Price(*(Money.half_up(side, event.session.currency).value for side in (cost.before_tax, cost.after_tax)))
+
+
+def _hours(time: timedelta) -> Decimal:
     """To the four decimals of an OCPI number; for information, nothing is priced from it."""
-    return Decimal(div_half_up(seconds * 10_000, SECONDS_PER_HOUR)) / 10_000
+    return Decimal(div_half_up((time // _MILLISECOND) * 10, SECONDS_PER_HOUR)) / 10_000
 
 
 def _location(view: SessionView, facts: ClearanceFacts) -> CdrLocation:

@@ -266,6 +266,11 @@ class Cdr(Party):
     authorization_reference: Id | None = None
     meter_id: str | None = None
     tariffs: list[dict[str, Any]] = field(default_factory=list)
+    total_fixed_cost: Price | None = None
+    total_energy_cost: Price | None = None
+    total_time_cost: Price | None = None
+    total_parking_time: Decimal | None = None
+    total_parking_cost: Price | None = None
     credit: bool | None = None
     wattbook_explanation: list[str] = field(default_factory=list)
 
