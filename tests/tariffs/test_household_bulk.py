@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from tests.tariffs.test_shapes import charge, made
 from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.units import Energy
-from wattbook.tariffs.bulk import rate_many
 from wattbook.tariffs.catalogue import household_tariff, household_tariff_names
 from wattbook.tariffs.household import HouseholdTariff, Usage, rate_household
+from wattbook.tariffs.household_bulk import rate_many
 from wattbook.tariffs.period import BillingPeriod
 from wattbook.tariffs.schedule import compile_household
 
