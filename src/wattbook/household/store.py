@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import CursorResult, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wattbook.db.engine import driver_of
 from wattbook.household import tables
 
 Row = Mapping[str, Any]
@@ -78,13 +79,44 @@ async def credit_notes_of_bills(connection: AsyncConnection, bills: Sequence[str
 
 
 async def add_bills(connection: AsyncConnection, rows: Sequence[Row]) -> None:
-    if rows:
-        await connection.execute(insert(tables.bills), rows)
+    """By COPY: a bill run adds thousands at once."""
+    if not rows:
+        return
+    names = list(rows[0])
+    async with (
+        driver_of(connection).cursor() as cursor,
+        cursor.copy(f"COPY household.bills ({', '.join(names)}) FROM STDIN".encode()) as copy,
+    ):
+        for row in rows:
+            await copy.write_row([row[name] for name in names])
 
 
 async def add_credit_notes(connection: AsyncConnection, rows: Sequence[Row]) -> None:
     if rows:
         await connection.execute(insert(tables.credit_notes), rows)
+
+
+async def note_reviews(connection: AsyncConnection, bills: Sequence[str], now: datetime) -> None:
+    await connection.execute(
+        text("""
+            INSERT INTO household.reviews (bill, since) SELECT bill, :now FROM unnest(CAST(:bills AS text[])) AS bill
+            ON CONFLICT (bill) DO NOTHING
+        """),
+        {"bills": list(bills), "now": now},
+    )
+
+
+async def take_reviews(connection: AsyncConnection, limit: int) -> list[str]:
+    """Bills to be assessed again, which are noted no longer; others take other ones at the same time."""
+    found = await connection.execute(
+        text("""
+            DELETE FROM household.reviews WHERE bill IN (
+                SELECT bill FROM household.reviews ORDER BY bill LIMIT :limit FOR UPDATE SKIP LOCKED
+            ) RETURNING bill
+        """),
+        {"limit": limit},
+    )
+    return list(found.scalars())
 
 
 # Payments

@@ -1,0 +1,245 @@
+"""The bill run: every house of a utility billed for a period, once, however often the run is interrupted or repeated.
+
+A run is begun by one transaction that writes down its houses, cut into chunks. Each chunk is then billed by one
+transaction, which locks its houses, posts their bills and marks the chunk done. A crash leaves chunks done or open and
+nothing between; the same command goes on with the open ones. A run after a finished one finds no house without a bill
+of the period and does nothing, except for houses that were refused before or came since.
+
+Readings are summed for a block of chunks in one pass, before the houses are locked. A reading that is corrected after
+that is not in the bill; it is a late reading like one that comes the day after.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time, timedelta
+from hashlib import sha256
+from itertools import groupby
+from time import perf_counter
+from typing import Final, NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wattbook.db.engine import Database
+from wattbook.household import bill_run_rows
+from wattbook.household.bill_run_rows import Chunk, ChunkTotals, Refusal
+from wattbook.household.billing import Utility
+from wattbook.household.chunk_billing import ChunkBilling, Sums, Timing
+from wattbook.household.intervals import IntervalStore
+from wattbook.household.slot_sums import Register, sum_slots
+from wattbook.kernel.clock import format_rfc3339, utc
+from wattbook.kernel.errors import InvalidInput, NotFound
+from wattbook.registry.supply_points import Billable, billable_households, supply_points
+from wattbook.tariffs.catalogue import household_tariff
+from wattbook.tariffs.hours import bounds
+from wattbook.tariffs.period import BillingPeriod
+from wattbook.tariffs.schedule import Schedule, compile_household
+
+CHUNK_HOUSES: Final = 2_000
+"""Billed by one transaction: about as many as the book takes in one call."""
+BLOCK_CHUNKS: Final = 25
+"""Summed in one pass."""
+SELECTED_MAX: Final = 100_000
+"""Houses that a run can be asked for by name."""
+
+
+class Progress(NamedTuple):
+    """How far a run is, told after each chunk."""
+
+    houses_done: int
+    houses: int
+    totals: ChunkTotals
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What a run did.
+
+    Attributes:
+        run: its number; None for a dry run, or when there was nothing to do.
+        resumed: it had been begun before.
+        totals: control totals by tariff, of the whole run; amounts in stored units of the tariff's currency.
+        agrees: the bills of the run, summed anew, say the same.
+        refusals: the first hundred houses that have no bill, and why.
+        sum_s: seconds of summing readings; `rate_s` of assessing and rating, `post_s` of posting.
+    """
+
+    run: int | None
+    resumed: bool
+    totals: dict[str, ChunkTotals]
+    agrees: bool
+    refusals: tuple[Refusal, ...] = ()
+    sum_s: float = 0.0
+    rate_s: float = 0.0
+    post_s: float = 0.0
+
+    @property
+    def all(self) -> ChunkTotals:
+        """Over all tariffs; an amount means something only where they share a currency."""
+        total = ChunkTotals()
+        for each in self.totals.values():
+            total = total.plus(each)
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class BillRun:
+    """What a run needs.
+
+    Attributes:
+        clock: gives the time of issue of each chunk's bills.
+        engine: sums the readings: `duckdb`, or `spark`.
+        progress: is told after each chunk.
+        chunk_houses: how many houses one transaction bills.
+    """
+
+    database: Database
+    intervals: IntervalStore
+    utility: Utility
+    period: BillingPeriod
+    clock: Callable[[], datetime]
+    engine: str = "duckdb"
+    progress: Callable[[Progress], None] = lambda _: None
+    chunk_houses: int = CHUNK_HOUSES
+    households: tuple[str, ...] | None = None
+
+    async def run(self) -> RunReport:
+        """Bill every house that has no bill of the period.
+
+        Raises:
+            InvalidInput: the period is not over where a tariff holds, or too many houses are named.
+            NotFound: a house that is named is not registered, or a tariff is not known.
+            Conflict: another run is going on.
+        """
+        async with bill_run_rows.alone(self.database):
+            number, resumed = await self._number()
+            if number is None:
+                return RunReport(None, False, {}, agrees=True)
+            async with self.database.transaction() as connection:
+                chunks = await bill_run_rows.open_chunks(connection, number)
+            report = await self._work(number, chunks)
+            async with self.database.transaction() as connection:
+                await bill_run_rows.finish_run(connection, number, utc(self.clock()))
+                totals = await bill_run_rows.totals_of_run(connection, number)
+                control = await bill_run_rows.totals_of_bills(connection, number)
+                refusals = await bill_run_rows.refusals_of_run(connection, number, 100)
+        return replace(report, resumed=resumed, totals=totals, agrees=_agree(totals, control), refusals=tuple(refusals))
+
+    async def try_out(self) -> RunReport:
+        """What a run would do now; writes nothing. Houses that need a closer look are counted as refused."""
+        async with self.database.snapshot() as connection:
+            chunks = await self._chunks(connection)
+        return await self._work(None, chunks)
+
+    async def _number(self) -> tuple[int | None, bool]:
+        """The run to go on with, or a new one; None if every house has its bill."""
+        period, selection = (self.period.first, self.period.last), _selection(self.households)
+        async with self.database.transaction() as connection:
+            begun = await bill_run_rows.open_run(connection, *period, self.utility.party, selection)
+            if begun is not None:
+                number, balance_group = begun
+                if balance_group != self.utility.balance_group:
+                    raise InvalidInput(f"run {number} was begun with balance group {balance_group}: go on with that")
+                return number, True
+            chunks = await self._chunks(connection)
+            if not chunks:
+                return None, False
+            utility = (self.utility.party, self.utility.balance_group)
+            return await bill_run_rows.begin_run(
+                connection, period, utility, selection, chunks, utc(self.clock())
+            ), False
+
+    async def _chunks(self, connection: AsyncConnection) -> list[Chunk]:
+        """The houses without a bill of the period, by tariff and meter."""
+        houses = await self._billable(connection)
+        billed = await bill_run_rows.billed_houses(connection, self.period.first, self.period.last)
+        chunks: list[Chunk] = []
+        for tariff, group in groupby(houses, key=lambda each: each.tariff):
+            open_houses = [each.household for each in group if each.household not in billed]
+            if open_houses:
+                self._schedule(tariff)
+            for start in range(0, len(open_houses), self.chunk_houses):
+                chunks.append(Chunk(len(chunks), tariff, open_houses[start : start + self.chunk_houses]))
+        return chunks
+
+    async def _billable(self, connection: AsyncConnection) -> list[Billable]:
+        if self.households is not None and len(self.households) > SELECTED_MAX:
+            raise InvalidInput(f"at most {SELECTED_MAX} houses are named, not {len(self.households)}")
+        # The widest time that the period has in any time zone; who is not measured in his own is refused there.
+        since, until = _widest(self.period)
+        houses = await billable_households(connection, since, until, self.households)
+        if missing := sorted(set(self.households or ()) - {each.household for each in houses}):
+            raise NotFound(f"household {missing[0]} is not registered", household=missing[0])
+        return houses
+
+    def _schedule(self, tariff: str) -> Schedule:
+        schedule = compile_household(household_tariff(tariff), self.period)
+        if bounds(schedule)[1] > utc(self.clock()):
+            raise InvalidInput(f"{self.period} is not over before {format_rfc3339(bounds(schedule)[1])}")
+        return schedule
+
+    async def _work(self, run: int | None, chunks: Sequence[Chunk]) -> RunReport:
+        """Bill the chunks, block by block; for a dry run only say what that would give."""
+        report = RunReport(run, False, {}, agrees=True)
+        houses, done = sum(len(chunk.households) for chunk in chunks), 0
+        timing, sum_s = Timing(), 0.0
+        totals: dict[str, ChunkTotals] = {}
+        for block in _blocks(chunks):
+            schedule = self._schedule(block[0].tariff)
+            started = perf_counter()
+            sums = await self._sum(schedule, [house for chunk in block for house in chunk.households])
+            sum_s += perf_counter() - started
+            billing = ChunkBilling(run, schedule, self.utility, self.intervals, self.clock)
+            for chunk in block:
+                async with self._transaction(run) as connection:
+                    work = billing.try_out if run is None else billing.bill
+                    did, took = await work(connection, chunk, sums)
+                timing = timing.plus(took)
+                totals[chunk.tariff] = totals.get(chunk.tariff, ChunkTotals()).plus(did)
+                done += len(chunk.households)
+                self.progress(Progress(done, houses, totals[chunk.tariff]))
+        return replace(report, totals=totals, sum_s=sum_s, rate_s=timing.rate_s, post_s=timing.post_s)
+
+    @asynccontextmanager
+    async def _transaction(self, run: int | None) -> AsyncIterator[AsyncConnection]:
+        opened = self.database.snapshot() if run is None else self.database.transaction()
+        async with opened as connection:
+            yield connection
+
+    async def _sum(self, schedule: Schedule, households: Sequence[str]) -> Sums:
+        """What the supply points of these houses measured in the period."""
+        since, until = bounds(schedule)
+        async with self.database.snapshot() as connection:
+            points = await supply_points(connection, households, since, until)
+            manifest = await self.intervals.manifest(connection, since, until)
+        registers = list(dict.fromkeys(Register(point.meter, point.register) for point in points if point is not None))
+        measured = await sum_slots(manifest, schedule, registers, engine=self.engine)
+        return Sums({register: row for row, register in enumerate(registers)}, measured)
+
+
+def _blocks(chunks: Sequence[Chunk]) -> list[list[Chunk]]:
+    """Chunks of one tariff, as many as are summed together."""
+    blocks: list[list[Chunk]] = []
+    for _, group in groupby(chunks, key=lambda chunk: chunk.tariff):
+        of_tariff = list(group)
+        blocks += [of_tariff[start : start + BLOCK_CHUNKS] for start in range(0, len(of_tariff), BLOCK_CHUNKS)]
+    return blocks
+
+
+def _selection(households: Sequence[str] | None) -> str:
+    if households is None:
+        return ""
+    return sha256("\x1f".join(sorted(set(households))).encode()).hexdigest()
+
+
+def _agree(totals: dict[str, ChunkTotals], control: dict[str, ChunkTotals]) -> bool:
+    """The sums of the bills are those of the chunks, whatever else the chunks counted."""
+    nothing = ChunkTotals()
+    return all(
+        control.get(tariff, nothing) == total._replace(known=0, refused=0) for tariff, total in totals.items()
+    ) and set(control) <= set(totals)
+
+
+def _widest(period: BillingPeriod) -> tuple[datetime, datetime]:
+    first = datetime.combine(period.first, time(), UTC) - timedelta(hours=14)
+    return first, datetime.combine(period.last, time(), UTC) + timedelta(hours=24 + 12)

@@ -1,0 +1,189 @@
+"""The SQL of bill runs: the run, its chunks, what each did, and the lock that keeps two runs apart."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import date, datetime
+from typing import Final, NamedTuple
+
+from sqlalchemy import insert, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wattbook.db.engine import Database
+from wattbook.household import tables
+from wattbook.kernel.errors import Conflict
+
+_RUNNING: Final = "hashtextextended('household.bill_runs', 0)"
+
+
+class Chunk(NamedTuple):
+    """Houses that are billed by one transaction; all of one tariff."""
+
+    number: int
+    tariff: str
+    households: list[str]
+
+
+class ChunkTotals(NamedTuple):
+    """What a chunk did: houses billed now, billed before, refused; and the control totals of the bills."""
+
+    billed: int = 0
+    known: int = 0
+    refused: int = 0
+    metered_mwh: int = 0
+    household_mwh: int = 0
+    total: int = 0
+
+    def plus(self, other: "ChunkTotals") -> "ChunkTotals":
+        return ChunkTotals(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+
+class Refusal(NamedTuple):
+    household: str
+    code: str
+    reason: str
+
+
+@asynccontextmanager
+async def alone(database: Database) -> AsyncIterator[None]:
+    """Nobody else runs bills on this database before the block ends; a process that dies lets go.
+
+    Raises:
+        Conflict: somebody does.
+    """
+    async with database.transaction() as connection:
+        if not (await connection.execute(text(f"SELECT pg_try_advisory_xact_lock({_RUNNING})"))).scalar_one():
+            raise Conflict("another bill run is going on")
+        yield
+
+
+async def open_run(
+    connection: AsyncConnection, first: date, last: date, utility: str, selection: str
+) -> tuple[int, str] | None:
+    """The run of this period and selection that was begun and not finished: its number and balance group."""
+    found = await connection.execute(
+        text("""
+            SELECT number, balance_group FROM household.bill_runs
+            WHERE (first_day, last_day, utility, selection) = (:first, :last, :utility, :selection)
+                AND finished_at IS NULL
+        """),
+        {"first": first, "last": last, "utility": utility, "selection": selection},
+    )
+    row = found.one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
+async def begin_run(
+    connection: AsyncConnection,
+    period: tuple[date, date],
+    utility: tuple[str, str],
+    selection: str,
+    chunks: Sequence[Chunk],
+    now: datetime,
+) -> int:
+    """A new run with its chunks, all of them open; its number."""
+    found = await connection.execute(
+        text("""
+            INSERT INTO household.bill_runs
+                (first_day, last_day, utility, balance_group, selection, houses, started_at)
+            VALUES (:first, :last, :utility, :balance_group, :selection, :houses, :now) RETURNING number
+        """),
+        {
+            "first": period[0],
+            "last": period[1],
+            "utility": utility[0],
+            "balance_group": utility[1],
+            "selection": selection,
+            "houses": sum(len(chunk.households) for chunk in chunks),
+            "now": now,
+        },
+    )
+    run: int = found.scalar_one()
+    await connection.execute(insert(tables.bill_run_chunks), [chunk._asdict() | {"run": run} for chunk in chunks])
+    return run
+
+
+async def open_chunks(connection: AsyncConnection, run: int) -> list[Chunk]:
+    found = await connection.execute(
+        text("""
+            SELECT number, tariff, households FROM household.bill_run_chunks
+            WHERE run = :run AND done_at IS NULL ORDER BY number
+        """),
+        {"run": run},
+    )
+    return [Chunk(*row) for row in found]
+
+
+async def finish_chunk(
+    connection: AsyncConnection,
+    run: int,
+    chunk: Chunk,
+    totals: ChunkTotals,
+    refusals: Sequence[Refusal],
+    now: datetime,
+) -> None:
+    if refusals:
+        await connection.execute(
+            insert(tables.bill_run_refusals), [refusal._asdict() | {"run": run} for refusal in refusals]
+        )
+    finished = await connection.execute(
+        text("""
+            UPDATE household.bill_run_chunks
+            SET done_at = :now, billed = :billed, known = :known, refused = :refused,
+                metered_mwh = :metered_mwh, household_mwh = :household_mwh, total = :total
+            WHERE run = :run AND number = :number AND done_at IS NULL
+        """),
+        totals._asdict() | {"run": run, "number": chunk.number, "now": now},
+    )
+    assert finished.rowcount == 1, "only one run works on a chunk, and only once"
+
+
+async def finish_run(connection: AsyncConnection, run: int, now: datetime) -> None:
+    await connection.execute(
+        text("UPDATE household.bill_runs SET finished_at = :now WHERE number = :run AND finished_at IS NULL"),
+        {"run": run, "now": now},
+    )
+
+
+async def totals_of_run(connection: AsyncConnection, run: int) -> dict[str, ChunkTotals]:
+    """What the chunks of a run did, by tariff."""
+    found = await connection.execute(
+        text("""
+            SELECT tariff, sum(billed)::bigint, sum(known)::bigint, sum(refused)::bigint, sum(metered_mwh)::bigint,
+                   sum(household_mwh)::bigint, sum(total)::bigint
+            FROM household.bill_run_chunks WHERE run = :run GROUP BY tariff ORDER BY tariff
+        """),
+        {"run": run},
+    )
+    return {row[0]: ChunkTotals(*row[1:]) for row in found}
+
+
+async def totals_of_bills(connection: AsyncConnection, run: int) -> dict[str, ChunkTotals]:
+    """What the bills of a run say, by tariff: the control of `totals_of_run`."""
+    found = await connection.execute(
+        text("""
+            SELECT tariff, count(*), 0, 0, sum(metered_mwh)::bigint, sum(household_mwh)::bigint, sum(total)::bigint
+            FROM household.bills WHERE run = :run GROUP BY tariff ORDER BY tariff
+        """),
+        {"run": run},
+    )
+    return {row[0]: ChunkTotals(*row[1:]) for row in found}
+
+
+async def refusals_of_run(connection: AsyncConnection, run: int, limit: int) -> list[Refusal]:
+    found = await connection.execute(
+        text("""
+            SELECT household, code, reason FROM household.bill_run_refusals
+            WHERE run = :run ORDER BY household LIMIT :limit
+        """),
+        {"run": run, "limit": limit},
+    )
+    return [Refusal(*row) for row in found]
+
+
+async def billed_houses(connection: AsyncConnection, first: date, last: date) -> set[str]:
+    """Houses with a bill of just this period."""
+    found = await connection.execute(
+        text("SELECT household FROM household.bills WHERE first_day = :first AND last_day = :last"),
+        {"first": first, "last": last},
+    )
+    return set(found.scalars())

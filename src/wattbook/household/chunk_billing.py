@@ -1,0 +1,306 @@
+"""The bills of a chunk of houses, by one transaction: assessed together, rated together, posted together.
+
+It gives each house the very bill that `bill_period` would. What differs is how it gets there: sums come from one pass
+over the readings of many chunks, and all houses are rated by one array computation. Houses that are not plain, because
+they moved or changed their meter within the period, go through `bill_period`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from time import perf_counter
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wattbook.book.posting import BATCH_MAX, post
+from wattbook.book.transfers import Entry, Span, fact_id
+from wattbook.household import bill_run_rows, documents, store
+from wattbook.household.assessment import RE_RATED, Charge, Lines, Share, set_off
+from wattbook.household.bill_run_rows import Chunk, ChunkTotals, Refusal
+from wattbook.household.billing import HOUSEHOLDS_MAX, Utility, bill_period, charges_in_time
+from wattbook.household.documents import Bill
+from wattbook.household.intervals import IntervalStore
+from wattbook.household.postings import Delivery, Ledger, deliveries, paid_elsewhere, sale
+from wattbook.household.slot_sums import Register, SlotSums
+from wattbook.kernel.errors import Conflict, InvalidInput, WattbookError
+from wattbook.kernel.units import Currency
+from wattbook.registry.supply_points import SupplyPoint, supply_points
+from wattbook.tariffs.hours import bounds
+from wattbook.tariffs.household_bulk import Bills, rate_many
+from wattbook.tariffs.household_data import LINES
+from wattbook.tariffs.schedule import Schedule
+
+MINUTE: Final = timedelta(minutes=1)
+
+
+class Sums(NamedTuple):
+    """What the registers of a block of chunks measured, and in which row each stands."""
+
+    rows: dict[Register, int]
+    measured: SlotSums
+
+
+class Timing(NamedTuple):
+    """Seconds of rating and of posting."""
+
+    rate_s: float = 0.0
+    post_s: float = 0.0
+
+    def plus(self, other: "Timing") -> "Timing":
+        return Timing(self.rate_s + other.rate_s, self.post_s + other.post_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Assessed:
+    """Plain houses of one schedule: what each measured, what others paid of it, and its bill; a row a house."""
+
+    households: list[str]
+    points: list[SupplyPoint]
+    measured: NDArray[np.int64]
+    left: NDArray[np.int64]
+    shares: dict[int, dict[str, Share]]
+    paid_mwh: dict[int, int]
+    gross: Bills
+    bills: Bills
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkBilling:
+    """How the chunks of a run are billed; `run` is None for a dry run, which writes nothing."""
+
+    run: int | None
+    schedule: Schedule
+    utility: Utility
+    intervals: IntervalStore
+    clock: Callable[[], datetime]
+
+    async def bill(self, connection: AsyncConnection, chunk: Chunk, sums: Sums) -> tuple[ChunkTotals, Timing]:
+        """Issue the bills of the chunk, post them, and mark it done. The caller's transaction makes that one step.
+
+        From the locks on, payments for these houses wait; what came before is in the bill, what comes after the commit
+        finds the bill and becomes a credit note.
+        """
+        assert self.run is not None
+        now = self.clock()
+        started = perf_counter()
+        await store.lock_houses(connection, chunk.households)
+        issued, refusals = await self._issued(connection, chunk.households)
+        open_houses = [house for house in chunk.households if house not in issued]
+        plain, others, incomplete = await self._sorted(connection, open_houses, sums)
+        refusals += incomplete
+        assessed, unrated = await self.assess(connection, plain, sums)
+        refusals += unrated
+        rated = perf_counter()
+        bills = await self._post(connection, assessed, refusals, now)
+        for start in range(0, len(others), HOUSEHOLDS_MAX):
+            slice_of_others = others[start : start + HOUSEHOLDS_MAX]
+            outcomes = await bill_period(
+                connection, self.intervals, slice_of_others, self.schedule.period, self.utility, now=now, run=self.run
+            )
+            bills += [outcome for outcome in outcomes if isinstance(outcome, Bill)]
+            refusals += [
+                _refusal(house, outcome)
+                for house, outcome in zip(slice_of_others, outcomes, strict=True)
+                if isinstance(outcome, WattbookError)
+            ]
+        totals = _totals(bills, known=sum(issued.values()), refused=len(refusals))
+        await bill_run_rows.finish_chunk(connection, self.run, chunk, totals, refusals, now)
+        return totals, Timing(rated - started, perf_counter() - rated)
+
+    async def try_out(self, connection: AsyncConnection, chunk: Chunk, sums: Sums) -> tuple[ChunkTotals, Timing]:
+        """What `bill` would do for the plain houses; writes nothing. The others are counted as refused."""
+        started = perf_counter()
+        issued, refusals = await self._issued(connection, chunk.households)
+        open_houses = [house for house in chunk.households if house not in issued]
+        plain, others, incomplete = await self._sorted(connection, open_houses, sums)
+        assessed, unrated = await self.assess(connection, plain, sums)
+        coin = Currency.of(self.schedule.tariff.currency).coin
+        totals = ChunkTotals(
+            billed=len(assessed.households),
+            known=sum(issued.values()),
+            refused=len(refusals) + len(incomplete) + len(unrated) + len(others),
+            metered_mwh=int(assessed.measured.sum()),
+            household_mwh=int(assessed.left.sum()),
+            total=int(assessed.bills.amounts["total"].sum()) * coin,
+        )
+        return totals, Timing(perf_counter() - started, 0.0)
+
+    async def assess(
+        self, connection: AsyncConnection, plain: Sequence[tuple[str, SupplyPoint]], sums: Sums
+    ) -> tuple[Assessed, list[Refusal]]:
+        """One joint assessment a house, as `assessment.assess` makes it, for all of them at once."""
+        schedule = self.schedule
+        refusals = [
+            _refusal(house, InvalidInput(f"{schedule.tariff.name} needs the contracted power of household {house}"))
+            for house, point in plain
+            if schedule.tariff.power_basis and point.contract_w is None
+        ]
+        unrated = {refusal.household for refusal in refusals}
+        kept = [(house, point) for house, point in plain if house not in unrated]
+        rows = [sums.rows[Register(point.meter, point.register)] for _, point in kept]
+        measured = sums.measured.energies_mwh[rows]
+        left = measured.copy()
+        since, until = bounds(schedule)
+        asked = [(house, since, until) for house, _ in kept]
+        charged = await charges_in_time(connection, asked, [schedule] * len(asked))
+        shares: dict[int, dict[str, Share]] = {}
+        paid_mwh: dict[int, int] = {}
+        for place, charges in enumerate(charged):
+            if charges:
+                shares[place], left[place] = _set_off(measured[place], charges)
+                paid_mwh[place] = sum(charge.energy_mwh for charge in charges)
+        contract_w = np.array([point.contract_w or 0 for _, point in kept], np.int64)
+        gross = rate_many(schedule, measured, contract_w=contract_w)
+        bills = rate_many(schedule, left, contract_w=contract_w) if shares else gross
+        houses, points = [house for house, _ in kept], [point for _, point in kept]
+        return Assessed(houses, points, measured, left, shares, paid_mwh, gross, bills), refusals
+
+    async def _issued(
+        self, connection: AsyncConnection, households: Sequence[str]
+    ) -> tuple[dict[str, bool], list[Refusal]]:
+        """Houses that have a bill in this time: whether it is of this very period; a refusal where it is not."""
+        since, until = bounds(self.schedule)
+        issued: dict[str, bool] = {}
+        refusals = []
+        for bill in await documents.bills_in_time(connection, [(house, since, until) for house in households]):
+            is_same = bill.period == self.schedule.period
+            if not is_same and bill.household not in issued:
+                words = f"it has a bill for {bill.period}, which overlaps {self.schedule.period}"
+                refusals.append(_refusal(bill.household, Conflict(words, bill=bill.id)))
+            issued[bill.household] = is_same
+        return issued, refusals
+
+    async def _sorted(
+        self, connection: AsyncConnection, households: Sequence[str], sums: Sums
+    ) -> tuple[list[tuple[str, SupplyPoint]], list[str], list[Refusal]]:
+        """Plain houses with their supply point; houses that need a closer look; refusals for missing readings."""
+        since, until = bounds(self.schedule)
+        plain: list[tuple[str, SupplyPoint]] = []
+        others: list[str] = []
+        refusals: list[Refusal] = []
+        points = await supply_points(connection, households, since, until)
+        for house, point in zip(households, points, strict=True):
+            row = None if point is None else sums.rows.get(Register(point.meter, point.register))
+            if point is None or row is None:
+                others.append(house)
+            elif sums.measured.is_whole[row]:
+                plain.append((house, point))
+            else:
+                refusals.append(Refusal(house, "refused", self._gap(point, row, sums.measured)))
+        return plain, others, refusals
+
+    def _gap(self, point: SupplyPoint, row: int, measured: SlotSums) -> str:
+        since, until = bounds(self.schedule)
+        words = f"meter {point.meter}, register {point.register} has"
+        if measured.lengths[row] > 1:
+            return f"{words} intervals of different lengths"
+        return f"{words} readings for {measured.minutes[row]} of {(until - since) // MINUTE} minutes"
+
+    async def _post(
+        self, connection: AsyncConnection, assessed: Assessed, refusals: list[Refusal], now: datetime
+    ) -> list[Bill]:
+        """The bills that the book took in; a refusal for each that it did not."""
+        drafted = list(self._drafted(assessed, now))
+        bills: list[Bill] = []
+        for batch in _batches(drafted):
+            outcomes = await post(connection, [entries for _, entries in batch], booked_at=now)
+            for (bill, _), outcome in zip(batch, outcomes, strict=True):
+                if isinstance(outcome, WattbookError):
+                    refusals.append(_refusal(bill.household, outcome))
+                else:
+                    bills.append(bill)
+        await documents.add_bills(connection, bills)
+        return bills
+
+    def _drafted(self, assessed: Assessed, now: datetime) -> "list[tuple[Bill, list[Entry]]]":
+        tariff, period = self.schedule.tariff, self.schedule.period
+        since, until = bounds(self.schedule)
+        span = Span(since, until)
+        lines = _lines(assessed.bills, tariff.currency)
+        gross = [line.total for line in _lines(assessed.gross, tariff.currency)]
+        measured, left = assessed.measured.tolist(), assessed.left.tolist()
+        drafted: list[tuple[Bill, list[Entry]]] = []
+        for place, (house, point) in enumerate(zip(assessed.households, assessed.points, strict=True)):
+            bill_id = f"{house}:{period.first}"
+            ledger = Ledger(f"bill:{bill_id}", house, self.utility.party, tariff.currency, until)
+            metered_mwh = sum(measured[place])
+            shares = assessed.shares.get(place, {})
+            entries: list[Entry] = [
+                *deliveries(
+                    ledger,
+                    self.utility.balance_group,
+                    [Delivery(point.meter, point.network_operator, metered_mwh, span)],
+                ),
+                *paid_elsewhere(ledger, shares),
+                *sale(ledger, lines[place]),
+            ]
+            bill = Bill(
+                id=bill_id,
+                household=house,
+                period=period,
+                starts_at=since,
+                ends_at=until,
+                issued_at=now,
+                utility=self.utility.party,
+                tariff=tariff.name,
+                policy=RE_RATED,
+                currency=tariff.currency,
+                metered_mwh=metered_mwh,
+                paid_mwh=assessed.paid_mwh.get(place, 0),
+                exception_mwh=-sum(share.excess_mwh for share in shares.values()),
+                household_mwh=sum(left[place]),
+                lines=lines[place],
+                gross_total=gross[place],
+                posting=UUID(fact_id(entries[0].fact)),
+                slots_mwh=tuple(measured[place]) if len(measured[place]) > 1 else None,
+                contract_w=point.contract_w,
+                run=self.run,
+            )
+            drafted.append((bill, entries))
+        return drafted
+
+
+def _set_off(measured: NDArray[np.int64], charges: Sequence[Charge]) -> tuple[dict[str, Share], list[int]]:
+    return set_off([int(mwh) for mwh in measured], charges)
+
+
+def _lines(bills: Bills, currency: str) -> list[Lines]:
+    """The lines of documents, in stored units of the currency."""
+    coin = Currency.of(currency).coin
+    total = bills.amounts["total"]
+    nothing = np.zeros_like(total)
+    columns = [bills.by_line.get(line, nothing) for line in LINES]
+    money = np.stack([*columns, total - sum(columns, nothing), total]) * coin
+    return [Lines(*row) for row in zip(bills.amounts["kwh"].tolist(), *money.tolist(), strict=True)]
+
+
+def _batches(drafted: "list[tuple[Bill, list[Entry]]]") -> "list[list[tuple[Bill, list[Entry]]]]":
+    """Bills together as far as the book takes transfers in one call."""
+    batches: list[list[tuple[Bill, list[Entry]]]] = [[]]
+    count = 0
+    for bill, entries in drafted:
+        if count + len(entries) > BATCH_MAX:
+            batches.append([])
+            count = 0
+        batches[-1].append((bill, entries))
+        count += len(entries)
+    return batches
+
+
+def _totals(bills: Sequence[Bill], *, known: int, refused: int) -> ChunkTotals:
+    return ChunkTotals(
+        billed=len(bills),
+        known=known,
+        refused=refused,
+        metered_mwh=sum(bill.metered_mwh for bill in bills),
+        household_mwh=sum(bill.household_mwh for bill in bills),
+        total=sum(bill.lines.total for bill in bills),
+    )
+
+
+def _refusal(household: str, error: WattbookError) -> Refusal:
+    return Refusal(household, error.code, error.message)
