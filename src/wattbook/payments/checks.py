@@ -18,16 +18,16 @@ CHECKS: Final = (
             SELECT fact, amount FROM book.transfers WHERE {_MOVED} AND fact LIKE 'payment:%'
               AND NOT EXISTS (SELECT FROM payments.payments WHERE state = 'withdrawn'
                               AND fact IN ('payment:' || channel || ':' || id,
-                                           'payment:' || channel || ':' || id || ':withdrawn'))
+                                           'payment:' || channel || ':' || id || ':' || 'withdrawn'))
         )
         SELECT fact, expected.amount AS documented, posted.amount AS posted
         FROM expected FULL JOIN posted USING (fact) WHERE expected.amount IS DISTINCT FROM posted.amount
         UNION ALL
         SELECT 'payment:' || channel || ':' || id, sum(moved.amount), NULL FROM payments.payments AS payment
         JOIN LATERAL (
-            SELECT CASE WHEN fact LIKE '%:withdrawn' THEN -amount ELSE amount END AS amount FROM book.transfers
+            SELECT CASE WHEN fact LIKE '%withdrawn' THEN -amount ELSE amount END AS amount FROM book.transfers
             WHERE {_MOVED} AND fact IN ('payment:' || channel || ':' || payment.id,
-                                        'payment:' || channel || ':' || payment.id || ':withdrawn')
+                                        'payment:' || channel || ':' || payment.id || ':' || 'withdrawn')
         ) AS moved ON true
         WHERE state = 'withdrawn' GROUP BY channel, payment.id HAVING sum(moved.amount) <> 0
         """,
@@ -42,7 +42,7 @@ CHECKS: Final = (
             SELECT fact, amount FROM book.transfers WHERE {_MOVED} AND fact LIKE 'refund:%'
               AND NOT EXISTS (SELECT FROM payments.refunds WHERE state = 'failed'
                               AND fact IN ('refund:' || channel || ':' || id,
-                                           'refund:' || channel || ':' || id || ':failed'))
+                                           'refund:' || channel || ':' || id || ':' || 'failed'))
         )
         SELECT fact, expected.amount AS documented, posted.amount AS posted
         FROM expected FULL JOIN posted USING (fact) WHERE expected.amount IS DISTINCT FROM posted.amount

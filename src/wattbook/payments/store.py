@@ -50,14 +50,14 @@ async def lock(connection: AsyncConnection, kind: type[Record], **key: str) -> R
     table = _TABLES[kind]
     query = select(table).where(*(table.c[name] == value for name, value in key.items())).with_for_update()
     row = (await connection.execute(query)).mappings().first()
-    return None if row is None else msgspec.convert(dict(row), kind)
+    return None if row is None else _record(row, kind)
 
 
 async def find(connection: AsyncConnection, kind: type[Record], **key: str) -> Record | None:
     table = _TABLES[kind]
     query = select(table).where(*(table.c[name] == value for name, value in key.items()))
     row = (await connection.execute(query)).mappings().first()
-    return None if row is None else msgspec.convert(dict(row), kind)
+    return None if row is None else _record(row, kind)
 
 
 async def save(connection: AsyncConnection, record: Record) -> None:
@@ -67,6 +67,10 @@ async def save(connection: AsyncConnection, record: Record) -> None:
     values = _values(record)
     changed = {name: value for name, value in values.items() if name not in keys}
     await connection.execute(table.update().where(*(table.c[name] == values[name] for name in keys)).values(changed))
+
+
+def _record(row: Mapping[Any, Any], kind: type[Record]) -> Record:
+    return msgspec.convert({name: row[name] for name in kind.__struct_fields__}, kind)
 
 
 def _values(record: Any) -> dict[str, Any]:
@@ -79,7 +83,7 @@ async def payments_of_owner(connection: AsyncConnection, owner: str, limit: int)
     found = await connection.execute(
         select(table).where(table.c.owner == owner).order_by(table.c.received_at.desc(), table.c.id).limit(limit)
     )
-    return [msgspec.convert(dict(row), Payment) for row in found.mappings()]
+    return [_record(row, Payment) for row in found.mappings()]
 
 
 async def authorised_before(connection: AsyncConnection, moment: datetime, limit: int) -> list[tuple[str, str]]:
@@ -116,7 +120,7 @@ async def waiting_events(connection: AsyncConnection, channel: str, about: str) 
         .order_by(table.c.received_at, table.c.id)
         .with_for_update()
     )
-    return [msgspec.convert(dict(row), StoredEvent) for row in found.mappings()]
+    return [_record(row, StoredEvent) for row in found.mappings()]
 
 
 async def asked_operations(connection: AsyncConnection, limit: int) -> list[str]:
