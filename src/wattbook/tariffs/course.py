@@ -14,6 +14,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.units import MWH_PER_KWH, Energy, div_ceil
 from wattbook.tariffs.pricer import US_PER_HOUR, Pricer
@@ -47,6 +48,7 @@ class Course:
     def __post_init__(self) -> None:
         if not self.knots:
             raise InvalidInput("a session has a beginning")
+        object.__setattr__(self, "knots", tuple(knot._replace(at=utc(knot.at)) for knot in self.knots))
         if any(b.at <= a.at or b.drawn_mwh < a.drawn_mwh or b.fed_in_mwh < a.fed_in_mwh for a, b in self.stretches()):
             raise InvalidInput("a session goes forward, and so does its meter")
 
@@ -209,6 +211,7 @@ def knots_between(start: datetime, end: datetime, readings: Sequence[Knot], draw
 
     What counted last is what was settled; a reading that contradicts the ones before it is passed over.
     """
+    start, end = utc(start), utc(end)
     knots = [Knot(start)]
     for each in sorted(readings):
         last = knots[-1]

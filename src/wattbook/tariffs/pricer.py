@@ -32,6 +32,7 @@ from itertools import pairwise
 from math import lcm
 from typing import Final, NamedTuple
 
+from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.units import MWH_PER_KWH, MWH_PER_WH, div_ceil
 from wattbook.tariffs.restrictions import (
@@ -358,7 +359,7 @@ class _Course:
         drawn = 0
         begun = next((each.start for each in self.periods if not each.is_reservation), None)
         if begun is not None and started_at is not None and not self.periods[0].is_reservation:
-            begun = min(begun, started_at)
+            begun = min(begun, utc(started_at))
         for number, (pricer, period) in enumerate(zip(self.pricers, self.periods, strict=True)):
             since = self.periods[0].start if period.is_reservation or begun is None else begun
             if pricer is not None:

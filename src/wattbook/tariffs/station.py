@@ -13,6 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.units import Currency, Energy
 
@@ -133,8 +134,8 @@ class SessionPeriod:
     tariff_id: str | None = None
 
     def __post_init__(self) -> None:
-        if self.start.tzinfo is None:
-            raise InvalidInput(f"a period from {self.start} does not say in which time zone")
+        # Between two moments of one zone Python subtracts what the clocks show: an hour wrong twice a year.
+        object.__setattr__(self, "start", utc(self.start))
         if min(self.energy.mwh, self.fed_in.mwh) < 0 or min(self.time, self.parking, self.reserved) < _NO_TIME:
             raise InvalidInput(f"a period from {self.start} has a negative volume; feed-in is a volume of its own")
 
