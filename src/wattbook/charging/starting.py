@@ -6,9 +6,10 @@ A station may have begun before it asked, while it was offline or against an ear
 kept as an invalid session: it is told no, and when it stops all the same, its energy is booked as an exception.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from uuid import UUID
 
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -57,6 +58,7 @@ class SessionStart(Struct, frozen=True, kw_only=True):
         meter_start_mwh: register of energy drawn.
         export_start_mwh: register of energy fed in, when told; else the first sample that has it counts.
         transaction_id: the station's own (OCPP 2.x); None: it is given one, an integer as text (OCPP 1.6).
+        command_id: of the command that began it, if one did and that is known by now.
     """
 
     station_id: str
@@ -66,6 +68,7 @@ class SessionStart(Struct, frozen=True, kw_only=True):
     started_at: datetime
     transaction_id: str | None = None
     export_start_mwh: int | None = None
+    command_id: str | None = None
 
     @property
     def session_id(self) -> str:
@@ -126,6 +129,12 @@ async def start(
     decisions = {attempt.start.session_id: attempt.decision for attempt in attempts}
     rows = {row.id: row for row in (*(found.session for found in known.values()), *written)}
     return [_form_error(each) or _outcome(each.session_id, rows, decisions) for each in starts]
+
+
+async def note_commands(connection: AsyncConnection, commands: Mapping[str, UUID]) -> None:
+    """Session → the command that began it, for those that had begun before that was known."""
+    if commands:
+        await store.set_commands(connection, {session: str(command) for session, command in commands.items()})
 
 
 def hold_fact(operator: str, session_id: str, number: int = 1) -> str:
@@ -309,6 +318,7 @@ def _row(attempt: _Attempt, transaction_id: str, now: datetime) -> SessionRow:
         updated_at=now,
         announced_at=now,
         flags=[] if attempt.case.at == start.started_at else [CLOCK_IMPLAUSIBLE],
+        command_id=start.command_id,
     )
     if isinstance(decision, Refused):
         row.refusal = decision.details["reason"]

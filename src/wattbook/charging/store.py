@@ -147,6 +147,17 @@ async def insert_sessions(connection: AsyncConnection, rows: Sequence[SessionRow
     )
 
 
+async def set_commands(connection: AsyncConnection, commands: dict[str, str]) -> None:
+    await connection.execute(
+        text("""
+            UPDATE charging.sessions SET command_id = given.command
+            FROM unnest(CAST(:sessions AS uuid[]), CAST(:commands AS uuid[])) AS given(session, command)
+            WHERE id = given.session AND command_id IS NULL
+        """),
+        {"sessions": sorted(commands), "commands": [commands[session] for session in sorted(commands)]},
+    )
+
+
 def _by_id(rows: Sequence[SessionRow]) -> list[SessionRow]:
     """In one order for everybody, so that two transactions never wait in a circle."""
     return sorted(rows, key=lambda row: row.id)

@@ -28,7 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wattbook.db.listener import notify
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import Conflict, InvalidInput, LimitExceeded, NotFound, WattbookError
-from wattbook.ocpp import command_rows, schemas, webhooks
+from wattbook.ocpp import command_rows, remote_starts, schemas, webhooks
 from wattbook.ocpp.command_records import Command, CommandRequest, CommandState
 from wattbook.ocpp.dialects import DIALECTS
 from wattbook.ocpp.errors import RpcError
@@ -96,6 +96,14 @@ async def submit(
         await command_rows.add(connection, accepted)
     except DataError:
         raise InvalidInput("the payload holds a number or text that cannot be kept") from None
+    await remote_starts.note(
+        connection,
+        [
+            (each, request.payload)
+            for request, each in zip(requests, outcomes, strict=True)
+            if isinstance(each, Command)
+        ],
+    )
     await notify(connection, command_rows.COMMANDS, [command.station_id for command in accepted])
     return [_shown(outcome) if isinstance(outcome, Command) else outcome for outcome in outcomes]
 

@@ -29,7 +29,7 @@ from wattbook.db.group_commit import GroupCommit
 from wattbook.db.listener import Hear, Listener
 from wattbook.kernel.clock import Clock
 from wattbook.kernel.errors import InvalidInput, LimitExceeded, Unavailable
-from wattbook.ocpp import command_rows, schemas
+from wattbook.ocpp import answers, command_rows, schemas
 from wattbook.ocpp.command_records import Claimed, CommandState, Outcome
 from wattbook.ocpp.commands import check_command, decode_payload, encode_payload
 from wattbook.ocpp.connections import Connection
@@ -302,6 +302,7 @@ class Delivery:
         outcomes = [step.outcome for step in steps if step.outcome is not None]
         versions = {step.outcome.id: step.version for step in steps if step.outcome is not None and step.version}
         await command_rows.conclude(connection, outcomes, versions, now)
+        await answers.take(connection, [each.id for each in outcomes if each.answer is not None], now)
         wanted = [(step.station_id, step.epoch) for step in steps if step.claims]
         claimed = await command_rows.claim(connection, self._node, wanted, now)
         return [claimed.get(step.station_id) if step.claims else None for step in steps]

@@ -41,6 +41,29 @@ async def record_variables(
     )
 
 
+async def record_values(
+    connection: AsyncConnection, told: Sequence[tuple[str, datetime, Sequence[ReportedVariable]]]
+) -> None:
+    """Keep of each variable the value alone; what a report said of its nature stays."""
+    rows = {
+        (station, *_key(said)): {"station_id": station, "reported_at": at, **_row(said)}
+        for station, at, variables in told
+        for said in variables
+    }
+    if not rows:
+        return
+    names = ", ".join(column.name for column in tables.variables.columns)
+    await connection.execute(
+        text(f"""
+            INSERT INTO ocpp.variables AS known ({names})
+            SELECT {names} FROM jsonb_populate_recordset(NULL::ocpp.variables, CAST(:given AS jsonb))
+            ON CONFLICT ON CONSTRAINT variables_pkey DO UPDATE
+            SET value = excluded.value, reported_at = greatest(known.reported_at, excluded.reported_at)
+        """),
+        {"given": _encode([rows[key] for key in sorted(rows)]).decode()},
+    )
+
+
 async def variables_of(connection: AsyncConnection, station_id: str) -> list[ReportedVariable]:
     """The device model of a station as far as it was reported, by component and variable."""
     columns = tables.variables.c

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.kernel.errors import Conflict, InvalidInput, Unavailable, WattbookError
@@ -17,7 +18,8 @@ from wattbook.ocpp.command_records import Command, CommandRequest, CommandState
 from wattbook.ocpp.commands import VERSION_OF, decode_payload, submit
 from wattbook.ocpp.dialects import DIALECTS
 from wattbook.ocpp.errors import InvalidAnswer, PeerRefused, RpcError
-from wattbook.ocpp.messages import Answer, Request
+from wattbook.ocpp.messages import Answer, RemoteStart, Request
+from wattbook.ocpp.remote_starts import next_ids
 
 
 async def order(
@@ -40,6 +42,8 @@ async def order(
         when its version cannot say it, and what `submit` says.
     """
     versions = await command_rows.versions(connection, stations)
+    if isinstance(request, RemoteStart) and not request.remote_start_id:
+        request = replace(request, remote_start_id=(await next_ids(connection, 1))[0])
     written: dict[str, CommandRequest | WattbookError] = {}
     for station in stations:
         spoken = versions.get(station)

@@ -1,15 +1,37 @@
 """Every message that has no struct of its own: kept as it came, and answered that it was noted."""
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.ocpp.controllers.controller import Context
 from wattbook.ocpp.dialects.actions import ACTIONS
+from wattbook.ocpp.dialects.fields import whole
+from wattbook.ocpp.kept.profiles import reported
+from wattbook.ocpp.kept.reservations import change
 from wattbook.ocpp.message_handler import InboundMessage
 from wattbook.ocpp.messages import Verbatim, VerbatimAnswer
 from wattbook.ocpp.notices import Notice, keep
+
+
+async def _reservation(connection: AsyncConnection, notice: Notice) -> None:
+    """H: a reservation expired, or its place is out of order."""
+    said = notice.payload
+    number = whole(said, "reservationId")
+    await change(connection, [(notice.station_id, number, said["reservationUpdateStatus"])], notice.received_at)
+
+
+async def _profiles(connection: AsyncConnection, notice: Notice) -> None:
+    """K09."""
+    await reported(connection, notice.station_id, notice.payload, notice.received_at)
+
+
+TAKERS: Final[Mapping[str, Callable[[AsyncConnection, Notice], Awaitable[None]]]] = {
+    "ReservationStatusUpdate": _reservation,
+    "ReportChargingProfiles": _profiles,
+}
+"""What some of them tell of what the station keeps."""
 
 
 async def notices(
@@ -22,4 +44,7 @@ async def notices(
         for inbound, message in zip(batch, said, strict=True)
     ]
     await keep(connection, kept)
+    for notice in kept:
+        if (taker := TAKERS.get(notice.action)) is not None:
+            await taker(connection, notice)
     return [VerbatimAnswer(dict(ACTIONS[message.action].answer)) for message in said]

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import cast
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,7 +21,7 @@ from wattbook.charging.clearance import AskPartner, ClearanceRequest, Cleared, D
 from wattbook.charging.identity import session_of_transaction
 from wattbook.charging.meter_values import record_samples
 from wattbook.charging.running import REGISTER_MWH_MAX, Samples
-from wattbook.charging.starting import SessionStart, Started
+from wattbook.charging.starting import SessionStart, Started, note_commands
 from wattbook.charging.starting import start as start_sessions
 from wattbook.charging.stop_rights import STOPPED_BY_STRANGER, StopRequest, StopVerdict, judge_stops
 from wattbook.charging.stopping import SessionStop
@@ -31,6 +32,7 @@ from wattbook.ocpp import notices, transaction_log
 from wattbook.ocpp.controllers.authorization import UNNAMED_EVSE, accepted_info, refused_info, stop_info
 from wattbook.ocpp.controllers.controller import Context, Outcome
 from wattbook.ocpp.controllers.metering import readings
+from wattbook.ocpp.kept.reservations import USED, change
 from wattbook.ocpp.message_handler import InboundMessage
 from wattbook.ocpp.messages import (
     Phase,
@@ -40,6 +42,7 @@ from wattbook.ocpp.messages import (
     TransactionEvent,
     TransactionEventAnswer,
 )
+from wattbook.ocpp.remote_starts import Begun, began_by, match
 from wattbook.ocpp.transaction_log import Known, Told
 
 NOBODY = ""
@@ -126,6 +129,15 @@ async def transaction_events(
     await _end(connection, events, context)
     await _tell_costs(connection, events)
     await _keep_cost_details(connection, events)
+    await change(
+        connection,
+        [
+            (event.inbound.station_id, event.said.reservation_id, USED)
+            for event in events
+            if event.said.reservation_id is not None
+        ],
+        context.now,
+    )
     return [_outcome(event) for event in events]
 
 
@@ -170,10 +182,11 @@ def _register(mwh: int | None) -> int | None:
 
 async def _begin(connection: AsyncConnection, events: Sequence[_Event], context: Context) -> None:
     """Begin what can begin now; what began before gives its verdict once more."""
+    commands = await _commands(connection, events, context)
     chosen = [event for event in events if event.may_begin or event.is_asked_again]
     outcomes = await start_sessions(
         connection,
-        [_start(event) for event in chosen],
+        [_start(event, commands.get(event.key)) for event in chosen],
         now=context.now,
         policy=context.policy,
         subscribers=context.subscribers,
@@ -184,7 +197,22 @@ async def _begin(connection: AsyncConnection, events: Sequence[_Event], context:
     await transaction_log.mark(connection, begun, begun=True)
 
 
-def _start(event: _Event) -> SessionStart:
+async def _commands(
+    connection: AsyncConnection, events: Sequence[_Event], context: Context
+) -> dict[tuple[str, str], UUID]:
+    """F02: which command began each transaction; a session that has begun already is told."""
+    named = [event for event in events if event.said.remote_start_id is not None]
+    # One whose first event named it, and which begins only now (E02, E03).
+    late = [event for event in events if event.may_begin and event.said.phase is not Phase.STARTED]
+    commands = await match(
+        connection, [Begun(*event.key, event.said.remote_start_id) for event in named], context.now
+    ) | await began_by(connection, [event.key for event in late])
+    told = {event.session_id: commands[event.key] for event in named if event.known.begun and event.key in commands}
+    await note_commands(connection, told)
+    return commands
+
+
+def _start(event: _Event, command: UUID | None) -> SessionStart:
     known = event.known
     assert known.started_at is not None, "nothing begins without its begin"
     return SessionStart(
@@ -195,6 +223,7 @@ def _start(event: _Event) -> SessionStart:
         started_at=known.started_at,
         transaction_id=event.said.transaction_id,
         export_start_mwh=known.export_start_mwh,
+        command_id=None if command is None else str(command),
     )
 
 

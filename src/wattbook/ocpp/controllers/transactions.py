@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wattbook.charging.clearance import AskPartner
 from wattbook.charging.meter_values import record_samples
 from wattbook.charging.running import Samples
-from wattbook.charging.starting import SessionStart, Started
+from wattbook.charging.starting import SessionStart, Started, note_commands
 from wattbook.charging.starting import start as start_sessions
 from wattbook.charging.stop_rights import STOPPED_BY_STRANGER, StopRequest, StopVerdict, judge_stops
 from wattbook.charging.stopping import SessionStop
@@ -17,6 +17,7 @@ from wattbook.kernel.errors import Refused, WattbookError
 from wattbook.ocpp.controllers.authorization import UNNAMED_EVSE, accepted_info, refused_info, stop_info
 from wattbook.ocpp.controllers.controller import Context, Outcome
 from wattbook.ocpp.controllers.metering import readings
+from wattbook.ocpp.kept.reservations import USED, change
 from wattbook.ocpp.message_handler import InboundMessage
 from wattbook.ocpp.messages import (
     TransactionStarted,
@@ -24,6 +25,7 @@ from wattbook.ocpp.messages import (
     TransactionStopped,
     TransactionStoppedAnswer,
 )
+from wattbook.ocpp.remote_starts import Begun, match
 
 
 async def start(connection: AsyncConnection, batch: Sequence[InboundMessage], context: Context) -> Sequence[Outcome]:
@@ -35,7 +37,36 @@ async def start(connection: AsyncConnection, batch: Sequence[InboundMessage], co
         policy=context.policy,
         subscribers=context.subscribers,
     )
+    await _note_commands(connection, batch, outcomes, context)
+    await _note_reservations(connection, batch, context)
     return [_started(outcome) for outcome in outcomes]
+
+
+async def _note_commands(
+    connection: AsyncConnection,
+    batch: Sequence[InboundMessage],
+    outcomes: Sequence[Started | AskPartner | WattbookError],
+    context: Context,
+) -> None:
+    """F01: which command began which of them."""
+    begun = {
+        (inbound.station_id, outcome.transaction_id): (outcome.session_id, cast(TransactionStarted, inbound.message))
+        for inbound, outcome in zip(batch, outcomes, strict=True)
+        if isinstance(outcome, Started) and not outcome.repeated
+    }
+    asked = [Begun(*key, None, said.token.value, said.evse) for key, (_, said) in begun.items()]
+    commands = await match(connection, asked, context.now)
+    await note_commands(connection, {begun[key][0]: command for key, command in commands.items()})
+
+
+async def _note_reservations(connection: AsyncConnection, batch: Sequence[InboundMessage], context: Context) -> None:
+    used = [
+        (inbound.station_id, said.reservation_id, USED)
+        for inbound in batch
+        for said in [cast(TransactionStarted, inbound.message)]
+        if said.reservation_id is not None
+    ]
+    await change(connection, used, context.now)
 
 
 def _start(inbound: InboundMessage) -> SessionStart:
