@@ -23,6 +23,10 @@ class Settings(BaseSettings):
     currency: str = Field(default="KRW", description="ISO 4217 code of prices and accounts")
     time_zone: str = Field(default="Asia/Seoul", description="IANA zone of sites and billing periods")
 
+    engine: Literal["duckdb", "spark"] = Field(
+        default="duckdb", description="what sums interval readings: DuckDB in this process, or Spark"
+    )
+
     ocpp_host: str = "0.0.0.0"
     ocpp_port: int = Field(default=9000, ge=0, le=65535)
     ocpp_gateways: int = Field(
@@ -69,6 +73,13 @@ class Settings(BaseSettings):
     api_key_sha256: str | None = Field(
         default=None, pattern="^[0-9a-fA-F]{64}$", description="SHA-256 of the API key; without one, only this machine"
     )
+    stripe_api_key: str | None = Field(
+        default=None, repr=False, description="secret key of the operator's Stripe account; none: no payments by Stripe"
+    )
+    stripe_webhook_secrets: list[str] = Field(
+        default=[], repr=False, description="signing secrets of our webhook endpoint at Stripe; two while one is replaced"
+    )
+    stripe_api_base: str | None = Field(default=None, description="another address of Stripe's interface, for tests")
     public_url: str | None = Field(default=None, description="how partners reach the web port, e.g. https://a.example")
     allow_private_partners: bool = Field(
         default=False, description="let partners live at loopback and private addresses; for demonstrations and tests"

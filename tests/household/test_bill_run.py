@@ -1,16 +1,20 @@
 """The bill run: every house once, with the bill that it would get by itself, whatever happens meanwhile."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from random import Random
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
+from typer.testing import CliRunner, Result
 
 from tests.household import village
 from tests.household.village import DAY, GRID, HOUR, KWH, MIDNIGHT, NOW, OCTOBER, UTILITY, YEAR, hourly, paid
 from wattbook.book.audit import audit
+from wattbook.cli import main
 from wattbook.db.engine import Database
 from wattbook.household import checks
 from wattbook.household.bill_run import BillRun, Progress
@@ -232,3 +236,32 @@ async def test_october_is_billed_in_its_own_time_zone(database: Database, store:
         await village.measure(connection, store, hourly(f"M-{HOUSES[0]}", 350 * KWH, hours=31 * 24))
     report = await run_of(database, store, period=OCTOBER).run()
     assert report.all.total == 70_640 * 10_000
+
+
+async def test_the_command_bills_the_village_and_then_has_nothing_to_do(
+    database: Database, database_url: str, store: IntervalStore, tmp_path: Path
+) -> None:
+    await settle(database, store, [350] * 12)
+    environment = {
+        "WATTBOOK_DATABASE_URL": database_url,
+        "WATTBOOK_DATA": str(tmp_path),
+        "WATTBOOK_PARTY_ID": "KPW",
+        "COLUMNS": "200",
+    }
+
+    async def command(*words: str) -> Result:
+        arguments = ["bill-run", "--period", "2026-10-01..2026-10-01", *words]
+        return await asyncio.to_thread(CliRunner().invoke, main, arguments, env=environment)
+
+    dry = await command("--dry-run")
+    assert dry.exit_code == 0, dry.output
+    assert await bills(database) == []
+    first = await command()
+    assert first.exit_code == 0, first.output
+    assert "847,680 KRW" in first.stdout  # 12 × 70,640
+    assert "4200 kWh" in first.stdout
+    assert len(await bills(database)) == 12
+    again = await command()
+    assert (again.exit_code, "nothing to do" in again.stdout) == (0, True)
+    unknown = await command("--households", "house-x")
+    assert (unknown.exit_code, "house-x is not registered" in unknown.stderr) == (2, True)

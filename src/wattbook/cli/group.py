@@ -9,7 +9,7 @@ from typer.main import get_group
 
 from wattbook.kernel.errors import WattbookError
 
-GROUPS: Final = ("simulate", "tariff", "invoices", "ids")
+GROUPS: Final = ("simulate", "tariff", "invoices", "ids", "people")
 """Verbs with verbs of their own, each the `verbs` of the module of its name."""
 
 COMMANDS: Final = {
@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "audit": "serving",
     "demo": "serving",
     "conformance": "conformance",
+    "bill-run": "bill_run",
 }
 """The other verbs, each one of the `verbs` of this module."""
 

@@ -116,5 +116,24 @@ CHECKS: Final = (
         ) AS bill WHERE starts_at < previous_end
         """,
     ),
+    Check(
+        "household-bill-runs",
+        "the control totals of every bill run are the sums of its bills",
+        """
+        WITH chunks AS (
+            SELECT run, tariff, sum(billed) AS billed, sum(metered_mwh) AS metered, sum(household_mwh) AS household,
+                   sum(total) AS total
+            FROM household.bill_run_chunks GROUP BY run, tariff HAVING sum(billed) > 0
+        ), issued AS (
+            SELECT run, tariff, count(*) AS billed, sum(metered_mwh) AS metered, sum(household_mwh) AS household,
+                   sum(total) AS total
+            FROM household.bills WHERE run IS NOT NULL GROUP BY run, tariff
+        )
+        SELECT run, tariff, chunks.billed, issued.billed, chunks.total, issued.total
+        FROM chunks FULL JOIN issued USING (run, tariff)
+        WHERE (chunks.billed, chunks.metered, chunks.household, chunks.total)
+           IS DISTINCT FROM (issued.billed, issued.metered, issued.household, issued.total)
+        """,
+    ),
 )
 """For `wattbook.book.audit.audit(connection, CHECKS)`."""

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wattbook.db.engine import fetch
 from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.identifiers import Eic, PartyId
 from wattbook.registry import checks, store, tables
@@ -138,6 +139,17 @@ async def find_suppliers(connection: AsyncConnection, ids: Sequence[str]) -> lis
     """
     keys = [checks.market_party(each, "supplier") for each in ids]
     return await store.find(connection, tables.suppliers, Supplier, keys)
+
+
+async def balance_groups_of(connection: AsyncConnection, supplier: str) -> list[str]:
+    """The EICs of a supplier's balance groups, in order.
+
+    Raises:
+        InvalidInput: not the form of a market party.
+    """
+    owner = checks.market_party(supplier, "supplier")
+    rows = await fetch(connection, "SELECT id FROM registry.balance_groups WHERE supplier = %s ORDER BY id", (owner,))
+    return [row[0] for row in rows]
 
 
 async def find_network_operators(connection: AsyncConnection, ids: Sequence[str]) -> list[NetworkOperator | None]:
