@@ -3,8 +3,10 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, cast
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wattbook.kernel.errors import InvalidInput
 from wattbook.ocpp.controllers.controller import Context
 from wattbook.ocpp.dialects.actions import ACTIONS
 from wattbook.ocpp.dialects.fields import whole
@@ -13,6 +15,9 @@ from wattbook.ocpp.kept.reservations import change
 from wattbook.ocpp.message_handler import InboundMessage
 from wattbook.ocpp.messages import Verbatim, VerbatimAnswer
 from wattbook.ocpp.notices import Notice, keep
+
+
+log = structlog.get_logger(__name__)
 
 
 async def _reservation(connection: AsyncConnection, notice: Notice) -> None:
@@ -46,5 +51,10 @@ async def notices(
     await keep(connection, kept)
     for notice in kept:
         if (taker := TAKERS.get(notice.action)) is not None:
-            await taker(connection, notice)
+            try:
+                await taker(connection, notice)
+            except InvalidInput as fault:
+                log.warning(
+                    "notice-not-taken", station_id=notice.station_id, action=notice.action, because=fault.message
+                )
     return [VerbatimAnswer(dict(ACTIONS[message.action].answer)) for message in said]

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wattbook.ocpp.dialects.fields import place
 from wattbook.ocpp.frames import JsonObject
 
 ACCEPTED: Final = "Accepted"
@@ -46,9 +47,12 @@ def json_text(value: Any) -> str:
 
 
 def evse_no(payload: JsonObject) -> int:
-    """The place that a command is about, in any version; 0: the station."""
-    if "connectorId" in payload:
-        return int(payload["connectorId"])
-    if "evseId" in payload:
-        return int(payload["evseId"])
-    return int(payload.get("evse", {}).get("id", 0))
+    """The place that a command is about, in any version; 0: the station.
+
+    Raises:
+        InvalidInput: no such number is possible.
+    """
+    for name in ("connectorId", "evseId"):
+        if name in payload:
+            return place(payload, name)
+    return place(payload["evse"], "id") if "evse" in payload else 0

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.kernel.clock import parse_rfc3339
+from wattbook.ocpp.dialects.fields import whole
 from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.kept.answered import Answered, evse_no, json_text
 
@@ -134,15 +135,19 @@ def _composite(answered: Answered) -> CompositeSchedule | None:
 
 
 def read_profile(station_id: str, payload: JsonObject, at: datetime) -> KeptProfile:
-    """Of SetChargingProfile in any version, or of one profile that a station reports."""
+    """Of SetChargingProfile in any version, or of one profile that a station reports.
+
+    Raises:
+        InvalidInput: a number that is none of a profile.
+    """
     profile = payload.get("csChargingProfiles") or payload["chargingProfile"]
     transaction_id, purpose = profile.get("transactionId"), profile["chargingProfilePurpose"]
     return KeptProfile(
         station_id,
-        int(profile["chargingProfileId"] if "chargingProfileId" in profile else profile["id"]),
+        whole(profile, "chargingProfileId" if "chargingProfileId" in profile else "id"),
         evse_no(payload),
         PURPOSES_OF_1_6.get(purpose, purpose),
-        int(profile["stackLevel"]),
+        whole(profile, "stackLevel"),
         None if transaction_id is None else str(transaction_id),
         profile,
         at,
