@@ -10,13 +10,12 @@ from tests.billing.market import (
     DEBTOR,
     ISSUED,
     PREPAID,
-    US,
     ZONE,
     charge,
     invoiced,
     one_after_another,
 )
-from tests.charging.world import posted
+from tests.charging.world import US, posted
 from wattbook.billing.credits import credit
 from wattbook.billing.documents import Document
 from wattbook.db.engine import Database

@@ -11,7 +11,6 @@ from tests.billing.market import (
     ISSUED,
     LATER,
     OCTOBER,
-    US,
     ZONE,
     book,
     charge,
@@ -19,7 +18,7 @@ from tests.billing.market import (
     invoiced,
     one_after_another,
 )
-from tests.charging.world import HOUR
+from tests.charging.world import HOUR, US
 from wattbook.billing.credits import credit
 from wattbook.billing.dunning import Dunned, dun
 from wattbook.billing.rollups import aged, open_items, revenue

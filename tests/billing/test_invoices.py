@@ -15,7 +15,6 @@ from tests.billing.market import (
     LATER,
     OCTOBER,
     PREPAID,
-    US,
     ZONE,
     Charge,
     charge,
@@ -23,7 +22,7 @@ from tests.billing.market import (
     invoiced,
     one_after_another,
 )
-from tests.charging.world import posted
+from tests.charging.world import US, posted
 from wattbook.billing.documents import Kind
 from wattbook.billing.receipts import receipt_of_session
 from wattbook.billing.run import Period, invoice_run

@@ -83,7 +83,7 @@ async def _remind(
     today: date,
     now: datetime,
 ) -> list[Document]:
-    recipients = await find_recipients(connection, sorted({debtor for debtor, _ in overdue}))
+    recipients = await find_recipients(connection, sorted({debtor for debtor, _ in overdue}), country=seller.country)
     drafts = [
         Document(
             id=fact_id(f"reminder:{seller.id}:{debtor}:{currency}:{stages[debtor, currency]}:{items[0].number}"),

@@ -32,7 +32,7 @@ async def receipt_of_session(connection: AsyncConnection, cdr: str, *, zone: Zon
     if document is not None:
         return document
     postings = await postings_of(connection, list(sold.paid_facts))
-    recipients = await find_recipients(connection, [sold.payer])
+    recipients = await find_recipients(connection, [sold.payer], country=seller.country)
     first, last = (moment.astimezone(zone).date() for moment in (sold.started_at, sold.ended_at))
     frame = Frame(seller, Kind.RECEIPT, today, first, last, now)
     (document,) = await issue(connection, list(drafts(frame, [sold], postings, recipients)), now=now)

@@ -6,7 +6,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.billing import store
 from wattbook.billing.parties import LANGUAGES, Issuer, LegalParty, checked_party
-from wattbook.kernel.errors import InvalidInput, NotFound
+from wattbook.kernel import identifiers
+from wattbook.kernel.errors import NotFound
+from wattbook.kernel.identifiers import PartyId
 from wattbook.registry.customers import Customer, find_customers
 from wattbook.registry.parties import find_parties
 
@@ -39,29 +41,28 @@ async def find_issuer(connection: AsyncConnection, party: str) -> Issuer:
     return found
 
 
-async def find_recipients(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, tuple[LegalParty, str]]:
-    """Each with the language of its documents. Who has no address on record is named as the registry does."""
+async def find_recipients(
+    connection: AsyncConnection, ids: Sequence[str], *, country: str
+) -> dict[str, tuple[LegalParty, str]]:
+    """Each with the language of its documents. Who has no address on record is named as the registry does.
+
+    Args:
+        country: of whom nothing else is known, such as of a card.
+    """
     on_record = await store.recipients(connection, ids)
     customers = dict(zip(ids, await find_customers(connection, ids), strict=True))
-    names = await _party_names(connection, [each for each in ids if customers[each] is None])
-    return {each: _recipient(each, on_record.get(each), customers[each], names.get(each)) for each in ids}
+    parties = [each for each in ids if customers[each] is None and identifiers.check(each, PartyId.kind).valid]
+    names = {each.id: each.name for each in await find_parties(connection, parties) if each}
+    return {each: _recipient(each, on_record.get(each), customers[each], names.get(each), country) for each in ids}
 
 
 def _recipient(
-    own_id: str, on_record: LegalParty | None, customer: Customer | None, party_name: str | None
+    own_id: str, on_record: LegalParty | None, customer: Customer | None, party_name: str | None, country: str
 ) -> tuple[LegalParty, str]:
     language = customer.language if customer and customer.language in LANGUAGES else "en"
     if on_record is not None:
         return on_record, language
     if customer is not None:
-        country = customer.party[:2]
-        return LegalParty(id=own_id, name=customer.name, country=country, vat_id=customer.vat_id), language
-    return LegalParty(id=own_id, name=party_name or own_id, country=own_id[:2].upper()), language
-
-
-async def _party_names(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, str]:
-    try:
-        found = await find_parties(connection, ids)
-    except InvalidInput:  # an id among them that is no party: a household
-        return {}
-    return {each.id: each.name for each in found if each}
+        named = LegalParty(id=own_id, name=customer.name, country=customer.party[:2], vat_id=customer.vat_id)
+        return named, language
+    return LegalParty(id=own_id, name=party_name or own_id, country=own_id[:2] if party_name else country), language

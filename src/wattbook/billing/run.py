@@ -108,6 +108,6 @@ async def _invoice(
     known = await store.documented(connection, [each.facts for each in sold])
     fresh = sorted((each for each in sold if each.facts not in known), key=lambda each: (each.payer, each.currency))
     postings = await postings_of(connection, [fact for each in fresh for fact in each.paid_facts])
-    recipients = await find_recipients(connection, sorted({each.payer for each in fresh}))
+    recipients = await find_recipients(connection, sorted({each.payer for each in fresh}), country=seller.country)
     frame = Frame(seller, Kind.INVOICE, issued_on, period.first, period.last, now)
     return await issue(connection, list(drafts(frame, fresh, postings, recipients)), now=now)

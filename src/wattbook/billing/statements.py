@@ -45,7 +45,7 @@ async def settlement_statement(
     ]
     if sum(len(side.lines) for _, side in sides) >= LINES_MAX:
         raise LimitExceeded(f"a statement has fewer than {LINES_MAX} movements: ask for a shorter period")
-    recipient, language = (await find_recipients(connection, [partner]))[partner]
+    recipient, language = (await find_recipients(connection, [partner], country=seller.country))[partner]
     opening = to_coin(sum(sign * side.opening for sign, side in sides), currency)
     closing = to_coin(sum(sign * side.closing for sign, side in sides), currency)
     lines = [line for sign, side in sides for line in _lines(side, sign, currency)]

@@ -17,7 +17,7 @@ class Sold:
     """A session that was priced and posted; amounts in stored units of the currency.
 
     Attributes:
-        payer: customer, or the roaming partner whose driver it was.
+        payer: customer, who pays in its place such as a fleet, or the roaming partner whose driver it was.
         before_tax, after_tax: of what was drawn; what was fed in is paid for by other postings.
         price_lines: of its charge detail record: dimension, volume, price, VAT.
     """
@@ -50,7 +50,7 @@ _SOLD = """
     WHERE session.ended_at >= :start AND session.ended_at < :end AND session.operator = :operator
       AND session.state = 'completed' AND session.bought_after_tax > 0
 """
-_PAYER = "coalesce(session.customer_id, session.token_party)"
+_PAYER = "coalesce(session.payer_id, session.customer_id, session.token_party)"
 
 
 async def payers(connection: AsyncConnection, operator: str, start: datetime, end: datetime) -> list[tuple[str, str]]:
