@@ -53,6 +53,7 @@ from wattbook.kernel.errors import Unavailable
 from wattbook.kernel.telemetry import tune_garbage_collection
 from wattbook.ocpp.gateway import Gateway
 from wattbook.ocpp.outcomes import Outcomes, webhook_tasks
+from wattbook.ocpp.prepaid import prepaid_subscriber
 from wattbook.ocpp.reaper import Patience, reap
 from wattbook.ocpp.retention import Keep, forget
 from wattbook.ocpp.security.authority import Authority
@@ -63,16 +64,22 @@ from wattbook.ocpp.security.tls import ListeningTls
 from wattbook.ocpp.security.tls import read_roots as read_certificates
 from wattbook.ocpp.transport import SocketLimits
 from wattbook.ocpp.turnstile import ArrivalLimits
+from wattbook.payments.cards import settle_overdue
+from wattbook.payments.checks import CHECKS as PAYMENT_CHECKS
+from wattbook.payments.operations import Providers
+from wattbook.payments.operations import tasks as payment_tasks
+from wattbook.payments.providers.setup import providers_of
 from wattbook.roaming.checks import CHECKS as ROAMING_CHECKS
 from wattbook.roaming.consent import OcpiConsent
 from wattbook.roaming.delivery import announce
 from wattbook.roaming.deployment import PREFIX, Roaming
 from wattbook.roaming.edge import router, subscriber, tasks
 
-CHECKS: Final = (*BILLING_CHECKS, *CHARGING_CHECKS, *HOUSEHOLD_CHECKS, *ROAMING_CHECKS)
+CHECKS: Final = (*BILLING_CHECKS, *CHARGING_CHECKS, *HOUSEHOLD_CHECKS, *PAYMENT_CHECKS, *ROAMING_CHECKS)
 """What the rooms prove of their documents, beside what the book proves of itself."""
 
 HOLDS_EXPIRE_EVERY: Final = timedelta(seconds=30)
+CARDS_SETTLE_EVERY: Final = timedelta(minutes=1)
 REAP_EVERY: Final = timedelta(seconds=30)
 HISTORY_EVERY: Final = timedelta(minutes=5)
 FORGETS_EVERY: Final = timedelta(minutes=10)
@@ -163,8 +170,10 @@ async def serving(settings: Settings, url: str, *, clock: Clock = system_clock) 
         roaming = await stack.enter_async_context(Roaming.open(database, settings, clock=clock))
         web = FastAPI(title=settings.name, docs_url=None, redoc_url=None, openapi_url=None)
         outcomes = await stack.enter_async_context(Outcomes(database))
-        _mount(web, settings, database, roaming, clock, outcomes)
-        await stack.enter_async_context(_working(database, roaming))
+        providers = await stack.enter_async_context(providers_of(settings))
+        _mount(web, settings, database, roaming, clock, outcomes, providers)
+        await stack.enter_async_context(_working(database, roaming, providers))
+        await stack.enter_async_context(_every(CARDS_SETTLE_EVERY, _settle_cards, database, clock))
         await stack.enter_async_context(_every(HOLDS_EXPIRE_EVERY, _expire_holds, database, clock))
         await _tend_history(settings, database, clock)
         await stack.enter_async_context(_every(HISTORY_EVERY, partial(_tend_history, settings), database, clock))
@@ -205,7 +214,7 @@ async def _gateway(settings: Settings, roaming: Roaming) -> AsyncIterator[Gatewa
             clock,
             heartbeat_interval_s=settings.heartbeat_interval_s,
             partners=OcpiConsent(roaming),
-            subscribers=[subscriber(roaming)],
+            subscribers=[subscriber(roaming), prepaid_subscriber(clock, _policy(settings))],
             policy=_policy(settings),
             security_profile=settings.ocpp_security_profile,
             certificates=CertificateDesk(authority, responders, clock, contract_roots=contract_roots),
@@ -323,22 +332,29 @@ def _roots(path: Path | None) -> list[Certificate]:
 
 
 def _mount(
-    web: FastAPI, settings: Settings, database: Database, roaming: Roaming, clock: Clock, outcomes: Outcomes
+    web: FastAPI,
+    settings: Settings,
+    database: Database,
+    roaming: Roaming,
+    clock: Clock,
+    outcomes: Outcomes,
+    providers: Providers,
 ) -> None:
     async def proof() -> Proof:
         return await prove(database)
 
     web.include_router(router(roaming), prefix=PREFIX)
-    mount_api(web, Services(database, settings, clock, proof, outcomes))
+    mount_api(web, Services(database, settings, clock, proof, outcomes, providers))
     mount_overview(web, database=database, settings=settings, clock=clock, proof=proof)
 
 
 @asynccontextmanager
-async def _working(database: Database, roaming: Roaming) -> AsyncIterator[None]:
+async def _working(database: Database, roaming: Roaming, providers: Providers) -> AsyncIterator[None]:
     """Run the jobs that rooms enqueued."""
     jobs = job_app(database)
     tasks(jobs, roaming)
     webhook_tasks(jobs, database, allow_private=roaming.settings.allow_private_webhooks)
+    payment_tasks(jobs, database, providers, roaming.clock)
     async with jobs.open_async():
         worker = asyncio.create_task(jobs.run_worker_async(concurrency=JOBS_AT_ONCE, install_signal_handlers=False))
         try:
@@ -429,7 +445,8 @@ async def _reap(settings: Settings, roaming: Roaming, database: Database, clock:
         gone=timedelta(hours=settings.transaction_gone_hours),
     )
     async with database.transaction() as connection:
-        await reap(connection, now=clock(), patience=patience, subscribers=[subscriber(roaming)])
+        subscribers = [subscriber(roaming), prepaid_subscriber(clock, _policy(settings))]
+        await reap(connection, now=clock(), patience=patience, subscribers=subscribers)
 
 
 async def _forget(settings: Settings, database: Database, clock: Clock) -> None:
@@ -456,6 +473,12 @@ async def _renew(settings: Settings, database: Database, clock: Clock) -> None:
 
 def _days(number: int | None) -> timedelta | None:
     return None if number is None else timedelta(days=number)
+
+
+async def _settle_cards(database: Database, clock: Clock) -> None:
+    """Give up what was authorised and not used, and capture what nobody has asked for yet."""
+    async with database.transaction() as connection:
+        await settle_overdue(connection, now=clock())
 
 
 async def _expire_holds(database: Database, clock: Clock) -> None:

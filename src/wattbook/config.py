@@ -80,6 +80,13 @@ class Settings(BaseSettings):
         default=[], repr=False, description="signing secrets of our webhook endpoint at Stripe; two while one is replaced"
     )
     stripe_api_base: str | None = Field(default=None, description="another address of Stripe's interface, for tests")
+    stripe_api_key: str | None = Field(
+        default=None, repr=False, description="secret key of the operator's Stripe account; none: no payments by Stripe"
+    )
+    stripe_webhook_secrets: list[str] = Field(
+        default=[], repr=False, description="signing secrets of our webhook endpoint at Stripe; old and new"
+    )
+    stripe_api_base: str | None = Field(default=None, description="another address of Stripe's interface, for tests")
     public_url: str | None = Field(default=None, description="how partners reach the web port, e.g. https://a.example")
     allow_private_partners: bool = Field(
         default=False, description="let partners live at loopback and private addresses; for demonstrations and tests"

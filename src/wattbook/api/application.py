@@ -17,10 +17,12 @@ from wattbook.api import (
     station_security,
     stations,
     tokens,
+    wallets,
     webhooks,
 )
 from wattbook.api.access import access
 from wattbook.api.errors import tell_errors
+from wattbook.api.intake import INTAKE_PREFIX, create_intake
 from wattbook.api.services import Services
 
 PREFIX: Final = "/api/v1"
@@ -30,6 +32,7 @@ def mount_api(app: FastAPI, services: Services) -> None:
     """Add the routes; they come before whatever is mounted at `/` later."""
     app.include_router(operations.router(services.database))
     app.mount(PREFIX, create_api(services))
+    app.mount(INTAKE_PREFIX, create_intake(services))
 
 
 def create_api(services: Services) -> FastAPI:
@@ -44,6 +47,7 @@ def create_api(services: Services) -> FastAPI:
     tell_errors(api)
     api.include_router(queries.router(services))
     api.include_router(payments.router(services))
+    api.include_router(wallets.router(services))
     api.include_router(commands.router(services))
     api.include_router(stations.router(services))
     api.include_router(station_security.router(services))

@@ -1,18 +1,21 @@
-"""Whom a payment may be for: rooms that stand beside each other meet here, where both are known."""
+"""Whom a payment may be for: rooms that stand beside each other meet here, where all are known."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wattbook.billing.documents import Kind
+from wattbook.billing.listing import find_document
 from wattbook.household.corrections import receive_payments
 from wattbook.household.documents import bills_of_households
 from wattbook.household.payments import PaymentInformation, PaymentState
-from wattbook.payments.ports import Debtor, HousePayment, HouseReceipt, Invoices, Neighbours
+from wattbook.kernel.errors import NotFound
+from wattbook.payments.ports import Debtor, HousePayment, HouseReceipt, Neighbours
 
 
 class HouseBills:
-    """Payments for charging at a house leave its bill; a bill of a house is an invoice that can be paid."""
+    """Payments for charging at a house leave its bill; a bill of a house can be paid by its id."""
 
     async def forward(self, connection: AsyncConnection, payments: Sequence[HousePayment]) -> list[HouseReceipt]:
         receipts = await receive_payments(connection, [_information(payment) for payment in payments])
@@ -26,10 +29,23 @@ class HouseBills:
         return [None if bill is None else Debtor(bill.household, "receivable", bill.currency) for bill in found]
 
 
-def neighbours(invoices: Invoices | None = None) -> Neighbours:
-    """Houses; and who knows invoices, houses' bills where nobody else does."""
-    houses = HouseBills()
-    return Neighbours(houses, houses if invoices is None else invoices)
+class IssuedInvoices:
+    """Invoices by their number, and the bills of houses by their id."""
+
+    async def debtors(self, connection: AsyncConnection, numbers: Sequence[str]) -> list[Debtor | None]:
+        bills = await HouseBills().debtors(connection, numbers)
+        return [bill or await self._of_invoice(connection, number) for bill, number in zip(bills, numbers, strict=True)]
+
+    async def _of_invoice(self, connection: AsyncConnection, number: str) -> Debtor | None:
+        try:
+            document = await find_document(connection, number)
+        except NotFound:
+            return None
+        return Debtor(document.recipient.id, "receivable", document.currency) if document.kind is Kind.INVOICE else None
+
+
+NEIGHBOURS = Neighbours(HouseBills(), IssuedInvoices())
+"""Of a deployment that has every room."""
 
 
 def _information(payment: HousePayment) -> PaymentInformation:

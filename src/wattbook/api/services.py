@@ -1,13 +1,14 @@
 """What the routes need, handed in by the composition root."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wattbook.book.audit import Proof
 from wattbook.config import Settings
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import Clock
 from wattbook.ocpp.outcomes import Outcomes
+from wattbook.payments.operations import Providers
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class Services:
     """Attributes:
     proof: makes the proof, of this moment, with the checks of all rooms.
     outcomes: tells when a command to a station is done; without it, nobody can wait for one here.
+    providers: of payments, by channel.
     """
 
     database: Database
@@ -22,3 +24,4 @@ class Services:
     clock: Clock
     proof: Callable[[], Awaitable[Proof]]
     outcomes: Outcomes | None = None
+    providers: Providers = field(default_factory=dict)

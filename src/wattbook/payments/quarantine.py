@@ -12,6 +12,8 @@ from wattbook.kernel.errors import InvalidInput, WattbookError
 from wattbook.payments import store
 
 SHOWN_MAX: Final = 1_000
+UNSIGNED_MAX: Final = 1_000
+"""Of one sender: anybody can call under its name, and nobody shall fill our disks with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,14 @@ async def keep(
             "received_at": utc(now),
         },
     )
+
+
+async def keep_unsigned(
+    connection: AsyncConnection, sender: str, content: bytes, error: WattbookError, *, now: datetime
+) -> None:
+    """What came under the name of a sender and was not signed by it: the first thousand different ones."""
+    if await store.quarantine_count(connection, sender, error.code) < UNSIGNED_MAX:
+        await keep(connection, sender, "http", content, error, now=now)
 
 
 async def quarantined(

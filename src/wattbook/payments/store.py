@@ -214,6 +214,15 @@ async def quarantine(connection: AsyncConnection, row: Row) -> None:
     )
 
 
+async def quarantine_count(connection: AsyncConnection, channel: str, code: str) -> int:
+    found = await connection.execute(
+        text("SELECT count(*) FROM payments.quarantine WHERE channel = :channel AND code = :code"),
+        {"channel": channel, "code": code},
+    )
+    number: int = found.scalar_one()
+    return number
+
+
 async def quarantined(connection: AsyncConnection, channel: str | None, limit: int) -> list[Row]:
     """The latest first."""
     table = tables.quarantine

@@ -397,12 +397,16 @@ def _id_of(named: Any) -> str | None:
     return None if named is None else str(named)
 
 
-def transactions_of_file(content: bytes) -> Iterator[dict[str, Any]]:
-    """Balance transactions as JSON lines, each as the interface gives it: a report that was saved.
+def report_of_file(content: bytes, day: date) -> list[ReportRow]:
+    """A report that was saved: balance transactions as JSON lines, each as the interface gives it; those of a day.
 
     Raises:
         InvalidInput: a line is none, and which.
     """
+    return report_rows([each for each in _transactions(content) if _moment(each).date() == day], day)
+
+
+def _transactions(content: bytes) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(content.splitlines(), 1):
         if not line.strip():
             continue
