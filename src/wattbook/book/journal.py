@@ -25,6 +25,9 @@ _COPY: Final = """
                          span_start, span_end, hold_id, memo) FROM STDIN (FORMAT BINARY)
     WHERE clock_timestamp() IS NOT NULL
 """
+"""The condition holds for every row. It is there because it is volatile: then PostgreSQL puts each row into table and
+indexes as it comes, while the caller plays on, and does not wait for a thousand of them first."""
+
 _COLUMNS: Final = 20
 _OPENING: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 

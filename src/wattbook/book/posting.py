@@ -77,6 +77,9 @@ async def expire_holds(connection: AsyncConnection, *, now: datetime, limit: int
     return outcomes.count(Posted.NEW)
 
 
+Move = tuple[Content, AccountRow, AccountRow]
+"""What an entry does, to the account it debits and the one it credits."""
+
 _MOVING: Final = (Transfer, Hold)
 _RESOLVING: Final = (Capture, Void)
 _TRANSFER: Final = Kind.TRANSFER
@@ -168,22 +171,20 @@ class _Batch:
     def _play_one(self, group: Sequence[Entry], ids: Sequence[bytes]) -> Posted | WattbookError:
         """One group on the state that the groups before it left."""
         try:
-            contents = [self._content(entry) for entry in group]
-            if self._is_known(group, ids, contents):
+            moves = [self._planned(entry) for entry in group]
+            if self._is_known(group, ids, moves):
                 return Posted.KNOWN
-            self._apply(group, ids, contents)
+            self._apply(group, ids, moves)
         except WattbookError as error:
             return error
         return Posted.NEW
 
-    def _content(self, entry: Entry) -> Content:
-        """What the entry would move."""
-        if isinstance(entry, Transfer):
-            debit, credit = self._accounts[entry.debit].id, self._accounts[entry.credit].id
-            return Content(_TRANSFER, debit, credit, entry.amount, None, utc(entry.event_at), entry.span)
-        if isinstance(entry, Hold):
-            debit, credit = self._accounts[entry.debit].id, self._accounts[entry.credit].id
-            return Content(Kind.HOLD, debit, credit, entry.amount, None, utc(entry.event_at), None)
+    def _planned(self, entry: Entry) -> Move:
+        """What the entry would move, from the account that is credited to the one that is debited."""
+        if isinstance(entry, _MOVING):
+            debit, credit = self._accounts[entry.debit], self._accounts[entry.credit]
+            kind, span = (_TRANSFER, entry.span) if isinstance(entry, Transfer) else (Kind.HOLD, None)
+            return Content(kind, debit.id, credit.id, entry.amount, None, utc(entry.event_at), span), debit, credit
         hold = self._holds.get(fact_key(entry.hold))
         if hold is None:
             raise NotFound(f"{entry.fact}: there is no hold {entry.hold}", fact=entry.fact, hold=entry.hold)
@@ -194,16 +195,17 @@ class _Batch:
                     f"{entry.fact}: {entry.amount} is more than the {hold.amount} held", reason="over-capture"
                 )
             kind, amount = _CAPTURE, entry.amount
-        return Content(kind, hold.debit, hold.credit, amount, hold.id, utc(entry.event_at), None)
+        content = Content(kind, hold.debit, hold.credit, amount, hold.id, utc(entry.event_at), None)
+        return content, self._by_id[hold.debit], self._by_id[hold.credit]
 
-    def _is_known(self, group: Sequence[Entry], ids: Sequence[bytes], contents: Sequence[Content]) -> bool:
+    def _is_known(self, group: Sequence[Entry], ids: Sequence[bytes], moves: Sequence[Move]) -> bool:
         """Whether the whole group was posted before; raises when only part of it was, or with another content."""
         if self._known.keys().isdisjoint(ids):
             if len(ids) > 1 and len(set(ids)) < len(ids):
                 raise InvalidInput(f"{group[0].fact}: a fact stands twice in one group")
             return False
         found = [self._known.get(own_id) for own_id in ids]
-        for entry, content, before in zip(group, contents, found, strict=True):
+        for entry, (content, _, _), before in zip(group, moves, found, strict=True):
             if before is not None and before != content:
                 difference = before.difference(content)
                 raise Conflict(f"{entry.fact} was posted before with another content: {difference}", fact=entry.fact)
@@ -212,27 +214,23 @@ class _Batch:
             raise Conflict(f"{fact}: part of this group was posted before in another group", fact=fact)
         return True
 
-    def _apply(self, group: Sequence[Entry], ids: Sequence[bytes], contents: Sequence[Content]) -> None:
+    def _apply(self, group: Sequence[Entry], ids: Sequence[bytes], moves: Sequence[Move]) -> None:
         """Move the numbers entry by entry; move them back when a floor breaks or a hold is not open."""
-        accounts = self._by_id
-        pairs = [(accounts[content.debit_account], accounts[content.credit_account]) for content in contents]
-        floored = [(account, account.available) for pair in pairs for account in pair if account.floor is not None]
-        moved = 0
+        floored = [(row, row.available) for _, *pair in moves for row in pair if row.floor is not None]
+        line, size, group_id = self._journal.line, len(ids), ids[0]
         lines = []
         try:
-            for entry, own_id, content, (debit, credit) in zip(group, ids, contents, pairs, strict=True):
-                self._move(entry, own_id, content, debit, credit, +1)
-                moved += 1
-                lines.append(
-                    self._journal.line(own_id, ids[0], len(ids), entry.fact, content, debit, credit, entry.memo)
-                )
+            for entry, own_id, move in zip(group, ids, moves):  # noqa: B905 one of each, made from the group
+                self._move(entry, own_id, *move, +1)
+                lines.append(line(own_id, group_id, size, entry.fact, *move, entry.memo))
             for account, before in floored:
                 _check_floor(account, before, group[0])
         except WattbookError:
-            for place in reversed(range(moved)):
-                self._move(group[place], ids[place], contents[place], *pairs[place], -1)
+            for place in reversed(range(len(lines))):
+                self._move(group[place], ids[place], *moves[place], -1)
             raise
-        self._known.update(zip(ids, contents, strict=True))
+        for own_id, move in zip(ids, moves):  # noqa: B905 as above
+            self._known[own_id] = move[0]
         self._lines += lines
 
     def _move(

@@ -113,6 +113,8 @@ def validate(entry: Entry) -> None:
     """
     if not 0 < len(entry.fact) <= FACT_LENGTH_MAX or not entry.fact.isprintable():
         raise InvalidInput(f"a fact is 1 to {FACT_LENGTH_MAX} printable characters: {entry.fact[:40]!r}")
+    if entry.memo and not _is_text(entry.memo):
+        raise InvalidInput(f"{entry.fact}: a memo is text, without NUL and half characters")
     if len(entry.memo) > MEMO_LENGTH_MAX:
         raise InvalidInput(f"{entry.fact}: a memo is at most {MEMO_LENGTH_MAX} characters")
     if entry.event_at.tzinfo is None:
@@ -128,6 +130,14 @@ def validate(entry: Entry) -> None:
     error = _pair_error(entry.debit, entry.credit)
     if error is not None:
         raise error.of(entry.fact)
+
+
+def _is_text(memo: str) -> bool:
+    """Whether the database can keep it: no NUL, no half of a surrogate pair."""
+    try:
+        return b"\0" not in memo.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 class _PairError(Struct, frozen=True):
