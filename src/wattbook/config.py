@@ -77,13 +77,6 @@ class Settings(BaseSettings):
         default=None, repr=False, description="secret key of the operator's Stripe account; none: no payments by Stripe"
     )
     stripe_webhook_secrets: list[str] = Field(
-        default=[], repr=False, description="signing secrets of our webhook endpoint at Stripe; two while one is replaced"
-    )
-    stripe_api_base: str | None = Field(default=None, description="another address of Stripe's interface, for tests")
-    stripe_api_key: str | None = Field(
-        default=None, repr=False, description="secret key of the operator's Stripe account; none: no payments by Stripe"
-    )
-    stripe_webhook_secrets: list[str] = Field(
         default=[], repr=False, description="signing secrets of our webhook endpoint at Stripe; old and new"
     )
     stripe_api_base: str | None = Field(default=None, description="another address of Stripe's interface, for tests")
