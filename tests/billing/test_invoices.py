@@ -29,6 +29,7 @@ from wattbook.billing.run import Period, invoice_run
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import ManualClock
 from wattbook.kernel.errors import InvalidInput, NotFound
+from wattbook.registry.terms import AccountTerms, set_terms
 
 
 async def test_each_payer_gets_one_invoice_with_consecutive_numbers(market: Database) -> None:
@@ -70,6 +71,18 @@ async def test_who_paid_from_a_wallet_has_nothing_left_to_pay(market: Database) 
     async with market.snapshot() as connection:
         assert await posted(connection, PREPAID, "wallet", "EUR") == left
         assert await posted(connection, US, "tax", "EUR") == document.tax
+
+
+async def test_a_fleet_gets_one_invoice_for_all_its_drivers(market: Database) -> None:
+    async with market.transaction() as connection:
+        await set_terms(
+            connection, [AccountTerms(DEBTOR, "EUR", payer=LATER), AccountTerms(PREPAID, "EUR", payer=LATER)]
+        )
+        await charge(connection, one_after_another([DEBTOR, PREPAID, LATER], ["1", "2", "3"]))
+    (fleet,) = await invoiced(market)
+    assert (fleet.recipient.id, len(fleet.lines)) == (LATER, 6)
+    async with market.snapshot() as connection:
+        assert await posted(connection, LATER, "receivable", "EUR") == fleet.due
 
 
 async def test_a_second_run_issues_nothing_and_a_late_session_goes_on_the_next_invoice(market: Database) -> None:
