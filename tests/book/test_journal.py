@@ -9,7 +9,7 @@ from wattbook.book.accounts import ENERGY, Account
 from wattbook.book.audit import audit
 from wattbook.book.periods import close_period
 from wattbook.book.posting import Posted, post
-from wattbook.book.transfers import Capture, Hold, Span, Transfer, fact_id
+from wattbook.book.transfers import Capture, Entry, Hold, Span, Transfer, fact_id
 from wattbook.db.engine import Database
 from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.units import AMOUNT_MAX
@@ -25,7 +25,7 @@ BANK, ANNA = Account("bank", "cash", "KRW"), Account("anna", "wallet", "KRW")
 async def test_every_column_of_a_transfer_is_read_back_as_it_was_written(database: Database) -> None:
     local = datetime(2026, 11, 1, 8, 59, tzinfo=SEOUL)  # still October in UTC
     span = Span(local - timedelta(minutes=15), local)
-    groups = [
+    groups: list[list[Entry]] = [
         [Transfer(fact="early: é \\ 🔌", debit=METER, credit=GRID, amount=AMOUNT_MAX, event_at=EARLY, memo=MEMO)],
         [
             Transfer(fact="t1", debit=BANK, credit=ANNA, amount=90, event_at=BOOKED),
