@@ -6,6 +6,7 @@ compaction that is nearly all of them, and a sum runs as fast as the disk. Of th
 interval counts. The expression is of Ibis and runs unchanged on every engine of it that reads Parquet.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from datetime import date
 from itertools import groupby
@@ -118,6 +119,16 @@ def _only(readings: ibis.Table, among: ibis.Table | None) -> ibis.Table:
 
 
 def _read(engine: ibis.BaseBackend, paths: Sequence[str]) -> ibis.Table:
+    if engine.name == "pyspark":
+        return engine.read_parquet(_pattern(paths))
     # The day is in the file's own times; as a part of its path it would become a column.
     options: dict[str, Any] = {"hive_partitioning": False} if engine.name == "duckdb" else {}
     return engine.read_parquet(list(paths), **options)
+
+
+def _pattern(paths: Sequence[str]) -> str:
+    """All of them as one pattern, for Spark reads one path: `folder/{day=2026-10-01/1.parquet,day=…}`."""
+    if len(paths) == 1:
+        return paths[0]
+    folder = os.path.commonpath([os.path.dirname(path) for path in paths])
+    return f"{folder}/{{{','.join(os.path.relpath(path, folder) for path in paths)}}}"
