@@ -78,6 +78,9 @@ class Door:
     def is_accepted(self, station_id: str) -> bool:
         return self._known.get(station_id) is Acceptance.ACCEPTED
 
+    def is_pending(self, station_id: str) -> bool:
+        return self._known.get(station_id) is Acceptance.PENDING
+
     async def _keep_fresh(self) -> None:
         while True:
             try:

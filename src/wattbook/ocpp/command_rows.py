@@ -150,9 +150,16 @@ async def cancel(connection: AsyncConnection, ids: Sequence[UUID], now: datetime
 
 
 async def claim(
-    connection: AsyncConnection, node: int, wanted: Sequence[tuple[str, int]], now: datetime
+    connection: AsyncConnection,
+    node: int,
+    wanted: Sequence[tuple[str, int]],
+    now: datetime,
+    withheld: tuple[Sequence[str], Sequence[str]] = ((), ()),
 ) -> dict[str, Claimed]:
-    """The next command of each (station, epoch) whose present connection is that one, now marked as sent."""
+    """The next command of each (station, epoch) whose present connection is that one, now marked as sent.
+
+    Of the stations withheld, none of the actions withheld.
+    """
     if not wanted:
         return {}
     found = await connection.execute(
@@ -164,6 +171,8 @@ async def claim(
                 CROSS JOIN LATERAL (
                     SELECT id FROM ocpp.commands
                     WHERE station_id = wanted.station_id AND state = 'accepted' AND expires_at > :now
+                      AND NOT (wanted.station_id = ANY(CAST(:pending AS text[]))
+                               AND action = ANY(CAST(:withheld AS text[])))
                     ORDER BY place LIMIT 1 FOR UPDATE
                 ) AS command
                 WHERE present.node = :node
@@ -179,6 +188,8 @@ async def claim(
             "epochs": [epoch for _, epoch in wanted],
             "node": node,
             "now": now,
+            "pending": list(withheld[0]),
+            "withheld": list(withheld[1]),
         },
     )
     return {row.station_id: Claimed(*row) for row in found}

@@ -30,10 +30,12 @@ from wattbook.db.listener import Hear, Listener
 from wattbook.kernel.clock import Clock
 from wattbook.kernel.errors import InvalidInput, LimitExceeded, Unavailable
 from wattbook.ocpp import answers, command_rows, schemas
+from wattbook.ocpp.candidates import WITHHELD
 from wattbook.ocpp.command_records import Claimed, CommandState, Outcome
 from wattbook.ocpp.commands import check_command, decode_payload, encode_payload
 from wattbook.ocpp.connections import Connection
 from wattbook.ocpp.errors import CallTimedOut, ConnectionLost, InvalidAnswer, PeerRefused, RpcError
+from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.message_handler import LateAnswer
 from wattbook.ocpp.messages import Answer, BootAnswer, Registration
 from wattbook.ocpp.rpc import POLICY_VIOLATION
@@ -50,15 +52,20 @@ FORGOTTEN_AFTER: Final = timedelta(minutes=1)
 log = structlog.get_logger(__name__)
 
 
+def _nobody_listens(*_: object) -> None:
+    pass
+
+
 class _Place:
     """The present connection of a station, and what is known of it here."""
 
-    __slots__ = ("connection", "entered", "ready", "timer", "woken", "worker")
+    __slots__ = ("connection", "entered", "pending", "ready", "timer", "woken", "worker")
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.entered = False  # in the database
         self.ready = False  # to hear
+        self.pending = False  # not accepted yet, and to hear all the same
         self.woken = False  # something may wait for it
         self.timer: asyncio.TimerHandle | None = None
         self.worker: asyncio.Task[None] | None = None
@@ -86,7 +93,8 @@ class _Step(Struct, frozen=True):
 class Delivery:
     """Open it before the port, close it after; between them it hears of every connection.
 
-    `blocked` says whether a station is kept out; `heard` are further channels of the database to listen to.
+    `blocked` says whether a station is kept out; `asked` hears what a Pending station is told; `heard` are further
+    channels of the database to listen to.
     """
 
     def __init__(
@@ -95,6 +103,7 @@ class Delivery:
         clock: Clock,
         *,
         blocked: Callable[[str], bool],
+        asked: Callable[[str, str, JsonObject], None] = _nobody_listens,
         heard: Mapping[str, Hear] | None = None,
         settle_s: float = SETTLE_S,
         look_every_s: float = LOOK_EVERY_S,
@@ -102,6 +111,7 @@ class Delivery:
         self._database = database
         self._clock = clock
         self._blocked = blocked
+        self._asked = asked
         self._settle_s = settle_s
         self._look_every_s = look_every_s
         self._node = 0
@@ -169,6 +179,7 @@ class Delivery:
             return
         self._quieten(place)
         place.ready = answer.status is not Registration.REJECTED
+        place.pending = answer.status is Registration.PENDING
         self._start(place)
 
     def late(self, late: LateAnswer) -> None:
@@ -265,6 +276,8 @@ class Delivery:
                     outcome = None
                 if command is not None:
                     self._in_flight.add(command.id)
+                    if place.pending:
+                        self._asked(command.station_id, command.action, decode_payload(command.payload))
                     outcome = await _carry(place.connection, command)
                     place.woken |= outcome.was_sent
         except Exception as error:
@@ -304,7 +317,8 @@ class Delivery:
         await command_rows.conclude(connection, outcomes, versions, now)
         await answers.take(connection, [each.id for each in outcomes if each.answer is not None], now)
         wanted = [(step.station_id, step.epoch) for step in steps if step.claims]
-        claimed = await command_rows.claim(connection, self._node, wanted, now)
+        pending = [step.station_id for step in steps if (place := self._places.get(step.station_id)) and place.pending]
+        claimed = await command_rows.claim(connection, self._node, wanted, now, (pending, WITHHELD))
         return [claimed.get(step.station_id) if step.claims else None for step in steps]
 
     # Looking around

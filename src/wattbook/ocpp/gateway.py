@@ -19,6 +19,7 @@ from wattbook.db.engine import Database
 from wattbook.kernel.clock import Clock
 from wattbook.ocpp.admission import Door
 from wattbook.ocpp.attendance import Attendance
+from wattbook.ocpp.candidates import Candidates
 from wattbook.ocpp.connections import Connection, Connections, Entity
 from wattbook.ocpp.controllers.ports import Certificates
 from wattbook.ocpp.delivery import LOOK_EVERY_S, SETTLE_S, Delivery
@@ -78,10 +79,12 @@ class Gateway:
             certificates=certificates,
         )
         self._knocks = Knocks(database, clock)
+        self._candidates = Candidates(clock)
         self._delivery = Delivery(
             database,
             clock,
             blocked=lambda station_id: not self._door.is_accepted(station_id),
+            asked=self._candidates.asked,
             heard={CHANGED: self._registry_changed, ROOTS_CHANGED: lambda _: self._read_roots()},
             settle_s=settle_s,
             look_every_s=look_every_s,
@@ -171,6 +174,7 @@ class Gateway:
         return verdict
 
     def _left(self, connection: Connection) -> None:
+        self._candidates.forget(connection.station_id)
         self._delivery.closed(connection)
         self._attendance.left(connection)
 
@@ -185,9 +189,15 @@ class Gateway:
         self._inbox.post(inbound, done)
 
     def _require_accepted(self, inbound: InboundMessage) -> None:
-        if not self._door.is_accepted(inbound.station_id):
-            # OCPP-J 1.6, errata 3.8
-            raise RpcError(ErrorCode.SECURITY_ERROR, "this station is not accepted yet: only BootNotification is heard")
+        if self._door.is_accepted(inbound.station_id):
+            return
+        if self._door.is_pending(inbound.station_id) and self._candidates.may_say(inbound.station_id, inbound.message):
+            return
+        # OCPP-J 1.6, errata 3.8; 2.0.1, B02, B03
+        raise RpcError(
+            ErrorCode.SECURITY_ERROR,
+            "this station is not accepted yet: BootNotification is heard, and what it is asked",
+        )
 
     async def _boot(self, inbound: InboundMessage) -> AnswerThen:
         """No command goes out before the station has its answer (R10, R15)."""
