@@ -1,12 +1,15 @@
-"""The SQL of readings: which interval files count. Every function takes a batch and uses one statement."""
+"""The SQL of readings: which interval files count, registers, and what was refused."""
 
-from collections.abc import Sequence
+import zlib
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
+from typing import NamedTuple
 
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.household import tables
+from wattbook.household.intake.items import Complaint, RegisterReading
 from wattbook.household.manifest import IntervalFile
 
 _WRITING = "hashtextextended('household.interval_files', 0)"
@@ -112,3 +115,131 @@ async def forget_replaced(connection: AsyncConnection, before: datetime) -> None
 
 async def listed_paths(connection: AsyncConnection) -> list[str]:
     return list((await connection.execute(select(tables.interval_files.c.path))).scalars())
+
+
+# Meters: channels, registers, quarantine
+
+
+class Channel(NamedTuple):
+    """What has to be known of a register beside its readings; as assumed where nothing is on record.
+
+    Attributes:
+        multiplier: of current and voltage transformers: a register's difference times it is the energy.
+        digits: whole kWh digits, after which the register begins again; None: unknown, so it never does.
+        power_w_max: what can pass the meter; None: what can pass a house's.
+    """
+
+    meter: str
+    register: str
+    multiplier: int = 1
+    digits: int | None = None
+    power_w_max: int | None = None
+
+
+class StoredRegister(NamedTuple):
+    """A register reading that counts."""
+
+    at: datetime
+    value_mwh: int
+    quality: str
+    version: int
+
+
+async def lock_meters(connection: AsyncConnection, meters: Collection[str]) -> None:
+    """Nobody else decides which version of their readings counts before this transaction ends.
+
+    Meters share 256 locks, taken in one order.
+    """
+    slots = sorted({zlib.crc32(meter.encode()) % 256 for meter in meters})
+    if slots:
+        await connection.execute(
+            text("""
+                SELECT pg_advisory_xact_lock(hashtext('household.meters'), slot)
+                FROM unnest(CAST(:slots AS int[])) AS slot
+            """),
+            {"slots": slots},
+        )
+
+
+async def set_channels(connection: AsyncConnection, known: Sequence[Channel]) -> None:
+    """Put on record, or replace."""
+    for channel in known:
+        await connection.execute(
+            text("""
+                INSERT INTO household.channels (meter, register, multiplier, digits, power_w_max)
+                VALUES (:meter, :register, :multiplier, :digits, :power_w_max)
+                ON CONFLICT (meter, register) DO UPDATE SET multiplier = excluded.multiplier,
+                    digits = excluded.digits, power_w_max = excluded.power_w_max
+            """),
+            channel._asdict(),
+        )
+
+
+async def channels(connection: AsyncConnection, meters: Collection[str]) -> dict[tuple[str, str], Channel]:
+    known = tables.channels
+    wanted = select(*(known.c[name] for name in Channel._fields)).where(known.c.meter.in_(sorted(set(meters))))
+    return {(row[0], row[1]): Channel(*row) for row in await connection.execute(wanted)}
+
+
+async def registers_around(
+    connection: AsyncConnection, meter: str, register: str, since: datetime, until: datetime
+) -> list[StoredRegister]:
+    """The readings that count from `since` to `until`, both included, with the last one before and the first after."""
+    found = await connection.execute(
+        text("""
+            WITH counting AS (
+                SELECT DISTINCT ON (at) at, value_mwh, quality, version FROM household.register_readings
+                WHERE (meter, register) = (:meter, :register) ORDER BY at, version DESC
+            )
+            SELECT * FROM counting
+            WHERE at >= coalesce((SELECT max(at) FROM counting WHERE at < :since), :since)
+              AND at <= coalesce((SELECT min(at) FROM counting WHERE at > :until), :until) ORDER BY at
+        """),
+        {"meter": meter, "register": register, "since": since, "until": until},
+    )
+    return [StoredRegister(*row) for row in found]
+
+
+async def add_registers(
+    connection: AsyncConnection, given: Sequence[tuple[RegisterReading, int]], source: str, now: datetime
+) -> None:
+    rows = [
+        {
+            "meter": reading.meter,
+            "register": reading.register,
+            "at": reading.at,
+            "version": version,
+            "value_mwh": reading.value_mwh,
+            "quality": reading.quality,
+            "method": reading.method,
+            "source": source,
+            "received_at": now,
+        }
+        for reading, version in given
+    ]
+    await connection.execute(insert(tables.register_readings), rows)
+
+
+async def quarantine(connection: AsyncConnection, source: str, refused: Sequence[Complaint], now: datetime) -> None:
+    if refused:
+        # PostgreSQL keeps no NUL in a text.
+        rows = [
+            {
+                "source": source,
+                "line": each.line,
+                "code": each.code,
+                "reason": each.reason.replace("\0", ""),
+                "content": each.content.replace("\0", ""),
+                "received_at": now,
+            }
+            for each in refused
+        ]
+        await connection.execute(insert(tables.quarantined_readings), rows)
+
+
+async def quarantined(connection: AsyncConnection, limit: int) -> list[tuple[str, Complaint, datetime]]:
+    """What was refused, the latest first: source, complaint, when."""
+    kept = tables.quarantined_readings
+    wanted = select(kept.c.source, kept.c.line, kept.c.code, kept.c.reason, kept.c.content, kept.c.received_at)
+    rows = await connection.execute(wanted.order_by(kept.c.number.desc()).limit(limit))
+    return [(row[0], Complaint(*row[1:5]), row[5]) for row in rows]

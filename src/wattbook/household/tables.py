@@ -22,7 +22,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from wattbook.db.metadata import metadata
 
@@ -144,11 +144,14 @@ bills = Table(
     Column("slots_mwh", ARRAY(BigInteger), comment="what was measured of each slot of the tariff; null: there is one"),
     Column("contract_w", Integer, comment="contracted power in watts, where the tariff charges for it"),
     Column("run", BigInteger, ForeignKey("household.bill_runs.number"), comment="that issued it; null: by itself"),
+    Column("estimated_mwh", BigInteger, nullable=False, server_default="0", comment="part of what was metered"),
+    Column("stage", Text, nullable=False, server_default="final", comment="provisional: some of it is an estimate"),
     UniqueConstraint("household", "first_day"),
     Index("bills_run_idx", "run", postgresql_where=text("run IS NOT NULL")),
     CheckConstraint("household_mwh + paid_mwh + exception_mwh = metered_mwh", name="energy"),
     CheckConstraint("household_mwh >= 0 AND exception_mwh <= 0", name="signs"),
     CheckConstraint("starts_at < ends_at AND first_day <= last_day", name="period"),
+    CheckConstraint("stage IN ('provisional', 'final') AND estimated_mwh BETWEEN 0 AND metered_mwh", name="stage"),
     _sum_of_lines(),
     schema="household",
 )
@@ -167,6 +170,12 @@ credit_notes = Table(
     Column("household_mwh", BigInteger, nullable=False, comment="what the house answers for from now on"),
     *_lines(),
     Column("posting", Uuid, nullable=False, comment="group of its postings"),
+    Column("metered_mwh", BigInteger, comment="of the whole period, as known now; null: as before"),
+    Column(
+        "slots_mwh", ARRAY(BigInteger), comment="the same for each slot of the tariff; null: as before, or one slot"
+    ),
+    Column("estimated_mwh", BigInteger, comment="part of what was metered; null: as before"),
+    Column("reason", Text, nullable=False, server_default="payments", comment="payments or readings"),
     UniqueConstraint("bill", "revision"),
     CheckConstraint("household_mwh >= 0 AND exception_mwh <= 0", name="signs"),
     _sum_of_lines(),
@@ -218,5 +227,113 @@ quarantine = Table(
     Column("first_received_at", TIMESTAMP(timezone=True), nullable=False),
     Column("last_received_at", TIMESTAMP(timezone=True), nullable=False),
     Column("times", BigInteger, nullable=False),
+    schema="household",
+)
+
+
+# What came of meters besides intervals, and what is to be done about it
+
+
+register_readings = Table(
+    "register_readings",
+    metadata,
+    Column("meter", Text, primary_key=True),
+    Column("register", Text, primary_key=True),
+    Column("at", TIMESTAMP(timezone=True), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False, comment="the highest counts"),
+    Column("value_mwh", BigInteger, nullable=False, comment="as shown; the channel's multiplier is not in it"),
+    Column("quality", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("received_at", TIMESTAMP(timezone=True), nullable=False),
+    CheckConstraint("value_mwh >= 0", name="value"),
+    schema="household",
+)
+
+channels = Table(
+    "channels",
+    metadata,
+    Column("meter", Text, primary_key=True),
+    Column("register", Text, primary_key=True),
+    Column("multiplier", Integer, nullable=False, comment="of current and voltage transformers"),
+    Column(
+        "digits", Integer, comment="whole kWh digits of the register, which starts again after the last; null: unknown"
+    ),
+    Column("power_w_max", BigInteger, comment="what can pass the meter; null: what can pass a house's"),
+    CheckConstraint("multiplier > 0 AND digits BETWEEN 3 AND 12 AND power_w_max > 0", name="values"),
+    schema="household",
+)
+
+quarantined_readings = Table(
+    "quarantined_readings",
+    metadata,
+    Column("number", BigInteger, Identity(always=True), primary_key=True),
+    Column("source", Text, nullable=False, comment="file or sender"),
+    Column("line", Integer, nullable=False, comment="0: the file as a whole"),
+    Column("code", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("received_at", TIMESTAMP(timezone=True), nullable=False),
+    schema="household",
+)
+
+work_items = Table(
+    "work_items",
+    metadata,
+    Column("id", Text, primary_key=True, comment="SHA-256 of kind, subject and span: the same finding is one item"),
+    Column("kind", Text, nullable=False),
+    Column("household", Text),
+    Column("meter", Text),
+    Column("register", Text),
+    Column("since", TIMESTAMP(timezone=True), nullable=False),
+    Column("until", TIMESTAMP(timezone=True), nullable=False),
+    Column("words", Text, nullable=False),
+    Column("energy_mwh", BigInteger),
+    Column("opened_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("closed_at", TIMESTAMP(timezone=True)),
+    Column("closed_by", Text),
+    Column("resolution", Text),
+    CheckConstraint(
+        "(closed_at IS NULL) = (closed_by IS NULL) AND (closed_at IS NULL) = (resolution IS NULL)", name="closing"
+    ),
+    Index("work_items_open_idx", "opened_at", "id", postgresql_where=text("closed_at IS NULL")),
+    schema="household",
+)
+
+# Bills whose readings changed after they were issued: to be assessed again.
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("bill", Text, ForeignKey("household.bills.id"), primary_key=True),
+    Column("since", TIMESTAMP(timezone=True), nullable=False),
+    schema="household",
+)
+
+bill_estimates = Table(
+    "bill_estimates",
+    metadata,
+    Column("bill", Text, ForeignKey("household.bills.id"), primary_key=True),
+    Column("meter", Text, primary_key=True),
+    Column("register", Text, primary_key=True),
+    Column("since", TIMESTAMP(timezone=True), primary_key=True),
+    Column("until", TIMESTAMP(timezone=True), nullable=False),
+    Column("energy_mwh", BigInteger, nullable=False),
+    Column("method", Text, nullable=False),
+    schema="household",
+)
+
+closed_billing = Table(
+    "closed_billing",
+    metadata,
+    Column("utility", Text, primary_key=True),
+    Column("first_day", Date, primary_key=True),
+    Column("last_day", Date, primary_key=True),
+    Column("closed_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("bills", BigInteger, nullable=False, comment="control totals of the bills of the period"),
+    Column("metered_mwh", BigInteger, nullable=False),
+    Column("household_mwh", BigInteger, nullable=False),
+    Column("paid_mwh", BigInteger, nullable=False),
+    Column("exception_mwh", BigInteger, nullable=False),
+    Column("totals", JSONB, nullable=False, comment="stored units of each currency"),
     schema="household",
 )

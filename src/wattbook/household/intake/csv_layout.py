@@ -1,6 +1,6 @@
 """The declared form of a CSV file of readings: which column says what, and how it is written.
 
-A layout is data, a JSON file of a few lines, so another head-end system needs no other code. Those that ship with the
+A layout is data, a TOML file of a few lines, so another head-end system needs no other code. Those that ship with the
 program are in `layouts/`.
 """
 
@@ -95,13 +95,13 @@ class CsvLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 def csv_layout(name: str | Path) -> CsvLayout:
-    """A layout that ships, by its name, or any other by the path of its JSON file.
+    """A layout that ships, by its name, or any other by the path of its TOML file.
 
     Raises:
         InvalidInput: no such layout, or it contradicts itself.
     """
     shipped = files(__package__) / "layouts"
-    known = {entry.name.removesuffix(".json"): entry for entry in shipped.iterdir() if entry.name.endswith(".json")}
+    known = {entry.name.removesuffix(".toml"): entry for entry in shipped.iterdir() if entry.name.endswith(".toml")}
     entry = known.get(str(name), Path(name))
     if not entry.is_file():
         raise InvalidInput(f"no CSV layout {str(name)[:200]!r}: one of {', '.join(sorted(known))}, or a path")
@@ -123,6 +123,6 @@ def layout_of(declared: Any, name: str) -> CsvLayout:
 
 def _decoded(content: bytes, name: str) -> Any:
     try:
-        return msgspec.json.decode(content)
+        return msgspec.toml.decode(content)
     except msgspec.DecodeError as error:
-        raise InvalidInput(f"CSV layout {name} is no JSON: {error}") from None
+        raise InvalidInput(f"CSV layout {name} is no TOML: {error}") from None

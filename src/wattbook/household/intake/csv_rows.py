@@ -7,6 +7,7 @@ from itertools import islice
 
 from wattbook.household.intake.csv_layout import CsvLayout
 from wattbook.household.intake.items import (
+    CONTENT_SHOWN_MAX,
     BadLine,
     Complaint,
     IntervalReading,
@@ -24,44 +25,43 @@ MISSING = "missing"
 
 
 def read_csv(content: bytes, layout: CsvLayout) -> Iterator[Item]:
-    """The readings of a file, row by row; a row that is wrong is a complaint, and the next one is read."""
+    """The readings of a file, row by row; a row that is wrong is a complaint, and the next one is read.
+
+    A row is a line: a quotation mark that nobody closes does not swallow the rest of the file.
+    """
     try:
         lines = text_of(content, layout.encoding).splitlines()
+        first, places = _places(lines, layout)
     except BadLine as bad:
         yield bad.at(0)
         return
-    rows = csv.reader(lines[layout.skip :], delimiter=layout.delimiter, strict=True)
-    number = layout.skip
-    try:
-        places = _Places.by_header(layout, next(rows, [])) if layout.has_header else _Places.by_number(layout)
-    except BadLine as bad:
-        yield bad.at(number + 1)
-        return
     file = _File(layout, places)
-    is_cut = bool(lines) and not content.endswith((b"\n", b"\r"))
-    last = len(lines)
-    while True:
+    is_cut = not content.endswith((b"\n", b"\r"))
+    for number, line in enumerate(lines[first:], start=first + 1):
         try:
-            row = next(rows)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            number = layout.skip + rows.line_num
-            yield Complaint(number, "format", f"not a row of CSV: {error}", _line(lines, number))
-            continue
-        number = layout.skip + rows.line_num
-        if not any(cell.strip() for cell in row):
-            continue
-        try:
-            yield from file.items(number, row)
+            row = _cells(line, layout)
+            if any(cell.strip() for cell in row):
+                yield from file.items(number, row)
         except BadLine as bad:
             # Only the last line of a file that does not end with one can be cut short.
-            cut = is_cut and number == last and len(row) < places.count
-            yield Complaint(number, "truncated" if cut else bad.complaint_code, bad.message, _line(lines, number))
+            cut = is_cut and number == len(lines) and line.count(layout.delimiter) + 1 < places.count
+            yield Complaint(number, "truncated" if cut else bad.complaint_code, bad.message, line[:CONTENT_SHOWN_MAX])
 
 
-def _line(lines: Sequence[str], number: int) -> str:
-    return lines[number - 1][:200] if 0 < number <= len(lines) else ""
+def _places(lines: Sequence[str], layout: CsvLayout) -> tuple[int, "_Places"]:
+    """The index of the first line that holds readings, and where its columns stand."""
+    if not layout.has_header:
+        return layout.skip, _Places.by_number(layout)
+    if len(lines) <= layout.skip:
+        raise BadLine("format", "the file has no header")
+    return layout.skip + 1, _Places.by_header(layout, _cells(lines[layout.skip], layout))
+
+
+def _cells(line: str, layout: CsvLayout) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=layout.delimiter, strict=True), [])
+    except csv.Error as error:
+        raise BadLine("format", f"not a row of CSV: {error}") from None
 
 
 class _Places:

@@ -68,14 +68,12 @@ class _Kind(NamedTuple):
 def read_espi(content: bytes) -> Iterator[Item]:
     """The readings of a feed. A line is that of the element in the file."""
     try:
-        feed = _parsed(content)
+        feed, cut = _parsed(content)
     except BadLine as bad:
         yield bad.at(0)
         return
     links = _Links(feed)
-    blocks = [
-        entry for entry in feed.iterfind("atom:entry", NAMES) if entry.find(".//espi:IntervalBlock", NAMES) is not None
-    ]
+    blocks = list(_entries(feed, "IntervalBlock"))
     if not blocks:
         yield Complaint(0, "format", "the feed holds no IntervalBlock")
     for entry in blocks:
@@ -89,21 +87,43 @@ def read_espi(content: bytes) -> Iterator[Item]:
                 yield _item(reading, meter, kind)
             except BadLine as bad:
                 yield bad.at(reading.sourceline or 0, etree.tostring(reading, encoding="unicode", with_tail=False))
+    if cut is not None:
+        yield cut
 
 
-def _parsed(content: bytes) -> Any:
+def _parsed(content: bytes) -> tuple[Any, Complaint | None]:
+    """The feed; of one that was cut short what is whole, with the complaint."""
     if len(content) > FILE_BYTES_MAX:
         raise BadLine("format", f"the file has {len(content)} bytes: at most {FILE_BYTES_MAX} are read")
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content or b"\x00" in content:
         raise BadLine("format", "a Green Button file has no document type, no entities, and is written in UTF-8")
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
-        feed = etree.fromstring(content, parser)
+        return _tree(content, recover=False), None
     except etree.XMLSyntaxError as error:
-        raise BadLine("truncated" if "Premature end" in str(error) else "format", f"not XML: {error}") from None
-    if feed.getroottree().docinfo.doctype:
-        raise BadLine("format", "a Green Button file has no document type")
-    return feed
+        if content.rstrip().endswith(b"feed>"):
+            raise BadLine("format", f"not XML: {error}") from None
+        return _tree_of_the_rest(content, error)
+
+
+def _tree(content: bytes, *, recover: bool) -> Any:
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=recover, encoding="utf-8"
+    )
+    return etree.fromstring(content, parser)
+
+
+def _tree_of_the_rest(content: bytes, error: Exception) -> tuple[Any, Complaint]:
+    """Without the last reading of a file that was cut: its value may be half a number."""
+    try:
+        feed = _tree(content, recover=True)
+        found = [] if feed is None else feed.findall(".//espi:IntervalReading", NAMES)
+    except etree.XMLSyntaxError:  # nothing of it is XML
+        found = []
+    if not found:
+        raise BadLine("truncated", f"the feed is cut short: {error}") from None
+    last = found[-1]
+    last.getparent().remove(last)
+    return feed, Complaint(last.sourceline or 0, "truncated", f"the feed is cut short: {error}")
 
 
 class _Links:

@@ -145,7 +145,7 @@ class _Interchange:
         elif tag == "DTM" and self._value is not None:
             self._times[_part(segment, 1, 0)] = _moment(_part(segment, 1, 1), _part(segment, 1, 2))
         elif tag == "STS" and self._value is not None:
-            self._states.append(_part(segment, 2, 0) or _part(segment, 1, 0))
+            self._states += [code for code in (_part(segment, 2, 0), _part(segment, 3, 0)) if code]
         elif tag == "UNZ":
             self.is_ended = True
 

@@ -5,6 +5,8 @@ or not at all. Market time is Eastern Standard Time the whole year (UTC+10), so 
 """
 
 import csv
+import logging
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, timedelta, timezone
 from typing import Any, Final
@@ -24,6 +26,8 @@ from wattbook.household.intake.items import (
     unit,
 )
 
+logging.getLogger("nemreader").setLevel(logging.CRITICAL)  # what it would warn of stands in the report
+
 MARKET_TIME: Final = timezone(timedelta(hours=10))
 MINUTES_PER_DAY: Final = 1_440
 SECONDS_PER_MINUTE: Final = 60
@@ -33,6 +37,7 @@ reactive energy."""
 QUALITIES: Final = {"A": "valid", "E": "provisional", "F": "estimated", "S": "estimated"}
 """Quality flags (NEM12, 4.4): actual, forward estimate, final substitute, substitute. N (null) and V (varies: the rows
 400 that follow say) are no quality of a value."""
+_FLAG: Final = re.compile(r"[A-Z][0-9]{0,2}")
 
 
 def read_nem12(content: bytes) -> Iterator[Item]:
@@ -102,13 +107,12 @@ class _File:
         if series is None:
             raise BadLine("format", "no sound record 200 says whose values these are")
         expected = MINUTES_PER_DAY // series.interval_length
-        if len(row) < expected + 3:
-            raise BadLine("count", f"{max(0, len(row) - 2)} fields after the date where {expected} values are needed")
-        padded = [*row, *[""] * (expected + 6 - len(row))]
-        record = nem_reader.parse_300_row(padded, series.interval_length, series.uom, series.meter_serial_number)
-        if record.interval_date is None:
+        if len(row) < expected + 3 or not _FLAG.fullmatch(row[expected + 2]):
+            raise BadLine("count", f"no quality flag after {expected} values: more values or fewer than the day has")
+        if nem_reader.parse_datetime(row[1]) is None:
             raise BadLine("time", f"not a date: {row[1][:20]!r}")
-        return record
+        padded = [*row, *[""] * (expected + 6 - len(row))]
+        return nem_reader.parse_300_row(padded, series.interval_length, series.uom, series.meter_serial_number)
 
     def _change(self, row: Sequence[str]) -> None:
         if self._pending is None or self._series is None:
