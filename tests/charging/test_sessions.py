@@ -33,7 +33,7 @@ from wattbook.book.accounts import ENERGY
 from wattbook.book.posting import expire_holds
 from wattbook.charging.clearance import AskPartner, record_consents
 from wattbook.charging.events import SessionChanged, SessionEnded
-from wattbook.charging.meter_values import record_samples
+from wattbook.charging.meter_values import Remembered, record_samples
 from wattbook.charging.ports import ConsentAnswer
 from wattbook.charging.running import Reading, Samples
 from wattbook.charging.starting import SessionStart, Started, start
@@ -305,6 +305,40 @@ async def test_samples_of_no_known_transaction_are_kept_without_a_session(world:
         assert found == [None, None, None]
         kept = await connection.execute(text("SELECT count(*) FROM charging.meter_values WHERE session_id IS NULL"))
         assert kept.scalar_one() == 3
+
+
+async def test_a_session_that_others_wrote_since_is_not_moved_on_from_memory(world: Database) -> None:
+    """Not after a stop in the same transaction, not after another process, not after a rollback."""
+    remembered = Remembered()
+
+    async def tell(connection: AsyncConnection, minute: int, kwh: int, memory: Remembered | None = None) -> None:
+        told = sample(started.transaction_id, minute * MINUTE, kwh)
+        await record_samples(connection, [told], now=NOW, remembered=remembered if memory is None else memory)
+
+    async with world.transaction() as connection:
+        started = await begin(connection)
+        await tell(connection, 10, 1)
+        await tell(connection, 11, 2)
+        await tell(connection, 20, 4, Remembered())
+        await tell(connection, 15, 3)
+        (seen,) = await find_sessions(connection, [started.session_id])
+        assert seen is not None
+        assert seen.import_mwh == 4 * KWH
+    async with world.transaction() as connection, connection.begin_nested() as step:
+        await tell(connection, 30, 9)
+        await step.rollback()
+    async with world.transaction() as connection:
+        await tell(connection, 25, 5)
+        (seen,) = await find_sessions(connection, [started.session_id])
+        assert seen is not None
+        assert seen.import_mwh == 5 * KWH
+        await tell(connection, 40, 7)
+        stopped = await end(connection, stop_of(started.transaction_id, 6))
+        await tell(connection, 50, 8)
+        assert stopped.import_mwh == 6 * KWH
+        (seen,) = await find_sessions(connection, [started.session_id])
+        assert seen is not None
+        assert (seen.state, seen.import_mwh) == ("completed", 6 * KWH)
 
 
 async def test_samples_after_the_stop_are_kept_and_change_nothing(world: Database) -> None:

@@ -1,8 +1,8 @@
 """Meter values: every reading is kept, whether its session is known or not, and a running session moves on with it.
 
-This is the path that every message of every charging station takes. A batch costs three statements, and one more for
-the sessions that are announced: those that moved and were not announced within the policy's interval. A station has
-at most one item in a batch.
+This is the path that every message of every charging station takes. A batch costs one statement, one more to look up
+sessions that are not remembered, and one for those that are announced: that moved and were not announced within the
+policy's interval. A station has at most one item in a batch.
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,36 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.charging import store
+from wattbook.charging import reading_rows
 from wattbook.charging.events import Subscriber
 from wattbook.charging.policy import POLICY, Policy
+from wattbook.charging.reading_rows import Key
 from wattbook.charging.running import Running, Samples
 from wattbook.charging.views import announce
 from wattbook.kernel.clock import utc
+
+REMEMBERED_MAX = 50_000
+
+
+class Remembered:
+    """Running sessions as this process wrote them last, to save a look.
+
+    They may be wrong: another process may have been at a session since, or the transaction was rolled back. Then the
+    version of the row is another one, and `reading_rows.write` leaves it alone. Whoever takes a session out and fails
+    does not put it back.
+    """
+
+    def __init__(self) -> None:
+        self._sessions: dict[Key, Running] = {}
+
+    def take(self, keys: Sequence[Key]) -> dict[Key, Running]:
+        """Those that are remembered, and are not any more."""
+        return {key: self._sessions.pop(key) for key in keys if key in self._sessions}
+
+    def keep(self, sessions: dict[Key, Running]) -> None:
+        self._sessions.update(sessions)
+        while len(self._sessions) > REMEMBERED_MAX:
+            del self._sessions[next(iter(self._sessions))]
 
 
 async def record_samples(
@@ -25,6 +49,7 @@ async def record_samples(
     now: datetime,
     policy: Policy = POLICY,
     subscribers: Sequence[Subscriber] = (),
+    remembered: Remembered | None = None,
 ) -> list[str | None]:
     """Keep every reading and move the running sessions on.
 
@@ -33,27 +58,42 @@ async def record_samples(
     if not batch:
         return []
     now = utc(now)
+    remembered = Remembered() if remembered is None else remembered
+    keys = [(samples.station_id, samples.transaction_id or "") for samples in batch]
+    known = remembered.take(keys)
+    known |= await reading_rows.running(connection, {key for key in keys if key[1]} - known.keys())
+    sessions = [known[key].id if key in known else None for key in keys]
+    to_keep = list(zip(batch, sessions, strict=True))
+    announced: list[str] = []
+    open_ = list(zip(keys, batch, strict=True))
     while True:
-        sessions, moved = await _move(connection, batch)
-        due = [each for each in moved if subscribers and now - each.announced_at >= policy.change_interval]
-        for session in due:
-            session.announced_at = now
-        if await store.update_running(connection, moved, now) == len(moved):
-            break  # else another writer was at one of these sessions: look again, for a reading moves a session once
-    await store.copy_meter_values(connection, batch, sessions, now)
-    await announce(connection, [session.id for session in due if session.state == "active"], subscribers, policy)
+        moved = _move(open_, known)
+        due = {each.id for each in moved.values() if subscribers and now - each.announced_at >= policy.change_interval}
+        written = await reading_rows.write(connection, list(moved.values()), frozenset(due), to_keep, now)
+        fresh = {key: session for key, session in moved.items() if session.id in written}
+        for session in fresh.values():
+            session.seen = written[session.id]
+            if session.id in due:
+                session.announced_at = now
+                announced += [session.id] if session.state == "active" else []
+        remembered.keep(fresh)
+        if len(fresh) == len(moved):
+            break
+        # Another writer was at the others of these sessions: look again, for a reading moves a session once.
+        open_ = [(key, samples) for key, samples in open_ if key in moved.keys() - fresh.keys()]
+        known = await reading_rows.running(connection, {key for key, _ in open_})
+        to_keep = []
+    await announce(connection, announced, subscribers, policy)
     return sessions
 
 
-async def _move(connection: AsyncConnection, batch: Sequence[Samples]) -> tuple[list[str | None], list[Running]]:
-    """The session of each item, and those that its readings move, moved on but not yet written."""
-    asked = [(samples.station_id, samples.transaction_id) for samples in batch if samples.transaction_id is not None]
-    known = await store.running(connection, asked)
-    found = [known.get((samples.station_id, samples.transaction_id or "")) for samples in batch]
-    moved: dict[str, Running] = {}
-    for samples, session in zip(batch, found, strict=True):
+def _move(batch: Sequence[tuple[Key, Samples]], known: dict[Key, Running]) -> dict[Key, Running]:
+    """The sessions that readings move, moved on but not yet written."""
+    moved: dict[Key, Running] = {}
+    for key, samples in batch:
+        session = known.get(key)
         if session is not None and session.state != "completed" and samples.readings:
             for reading in samples.readings:
                 session.advance(reading)
-            moved[session.id] = session
-    return [session.id if session else None for session in found], list(moved.values())
+            moved[key] = session
+    return moved

@@ -1,15 +1,13 @@
 """The SQL of charging. Every function takes a batch and uses one statement.
 
-A record is a struct whose fields are the columns of its table; a batch of them travels as one JSON array. Only the hot
-path of meter values has forms of its own: arrays as text, and COPY.
+A record is a struct whose fields are the columns of its table; a batch of them travels as one JSON array. Readings have
+forms of their own, in `reading_rows`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
-from operator import attrgetter
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -18,9 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.charging.ports import ConsentAnswer
 from wattbook.charging.records import FoundSession, SessionRow, Stretch
-from wattbook.charging.running import Reading, Running, Samples
-from wattbook.db.engine import driver_of
-from wattbook.kernel.units import AMOUNT_MAX
 
 
 class CdrRow(Struct, kw_only=True):
@@ -335,136 +330,6 @@ async def orphans(connection: AsyncConnection, since: datetime, limit: int) -> l
     return [msgspec.json.decode(row, type=OrphanRow) for row in found.scalars()]
 
 
-# ----------------------------------------------------------------------------------------------------- meter values
-#
-# These run for every message of every station.
-
-
-async def running(
-    connection: AsyncConnection, transactions: Sequence[tuple[str, str]]
-) -> dict[tuple[str, str], Running]:
-    """By (station, transaction id); whatever has ended is `completed`.
-
-    Nothing is locked: `update_running` leaves alone what has changed since.
-    """
-    if not transactions:
-        return {}
-    found = await _driver_rows(
-        connection,
-        b"""
-        SELECT station_id, transaction_id, id::text, CASE WHEN ended_at IS NULL THEN state ELSE 'completed' END,
-               started_at, meter_start_mwh, rated_power_w, announced_at, sampled_at, import_register_mwh,
-               export_start_mwh, export_register_mwh, power_w, soc_percent, import_mwh, export_mwh, shortfall_wms,
-               array_to_string(flags, ' '), sessions.xmin::text
-        FROM unnest(string_to_array(%s, chr(31)), string_to_array(%s, chr(31))) AS asked(station, transaction)
-        JOIN charging.sessions ON (station_id, transaction_id) = (asked.station, asked.transaction)
-        """,
-        # A station's own transaction id may hold anything; one with a separator in it is not found.
-        (_column(station for station, _ in transactions), _column(id_.replace("\x1f", "") for _, id_ in transactions)),
-    )
-    return {(row[0], row[1]): Running(*row[2:]) for row in found}
-
-
-async def update_running(connection: AsyncConnection, moved: Sequence[Running], now: datetime) -> int:
-    """How many of them were as they had been seen, and are written."""
-    if not moved:
-        return 0
-    columns = (_column(map(field, moved)) for field in _MOVING)
-    async with driver_of(connection).cursor() as cursor:
-        await cursor.execute(_UPDATE_RUNNING, (now, *columns))
-        return cursor.rowcount
-
-
-_MOVING: Final = tuple(
-    attrgetter(name)
-    for name in (
-        "id", "announced_at", "sampled_at", "import_register_mwh", "export_start_mwh", "export_register_mwh", "power_w",
-        "soc_percent", "import_mwh", "export_mwh", "shortfall_wms", "flags", "seen",
-    )
-)  # fmt: skip
-_UPDATE_RUNNING: Final = b"""
-    UPDATE charging.sessions AS session
-    SET announced_at = now.announced_at::timestamptz, sampled_at = now.sampled_at::timestamptz,
-        import_register_mwh = now.import_register_mwh::bigint, export_start_mwh = now.export_start_mwh::bigint,
-        export_register_mwh = now.export_register_mwh::bigint, power_w = now.power_w::int,
-        soc_percent = now.soc_percent::numeric, import_mwh = now.import_mwh::bigint,
-        export_mwh = now.export_mwh::bigint, shortfall_wms = now.shortfall_wms::bigint,
-        flags = string_to_array(coalesce(now.flags, ''), ' '), updated_at = %s::timestamptz
-    FROM unnest(COLUMNS)
-         AS now(id, announced_at, sampled_at, import_register_mwh, export_start_mwh, export_register_mwh,
-                power_w, soc_percent, import_mwh, export_mwh, shortfall_wms, flags, seen)
-    WHERE session.id = now.id::uuid AND session.xmin = now.seen::xid
-""".replace(b"COLUMNS", b", ".join([b"string_to_array(%s, chr(31), 'None')"] * len(_MOVING)))
-
-
-async def copy_meter_values(
-    connection: AsyncConnection, batch: Sequence[Samples], sessions: Sequence[str | None], now: datetime
-) -> None:
-    """One row a reading."""
-    lines = "".join(
-        _copy_line(samples, session or "\\N", reading, now)
-        for samples, session in zip(batch, sessions, strict=True)
-        for reading in samples.readings
-    )
-    if not lines:
-        return
-    async with (
-        driver_of(connection).cursor() as cursor,
-        cursor.copy("""
-            COPY charging.meter_values (received_at, session_id, sampled_at, station_id, connector_no,
-                                        import_register_mwh, export_register_mwh, power_w, soc_percent, other)
-            FROM STDIN
-        """) as copy,
-    ):
-        await copy.write(lines)
-
-
-def _copy_line(samples: Samples, session: str, reading: Reading, now: datetime) -> str:
-    other = "\\N" if reading.other is None else _escaped(_json_text(reading.other))
-    soc = "\\N" if reading.soc_percent is None else reading.soc_percent
-    return (
-        f"{_text(now)}\t{session}\t{reading.sampled_at}\t{_escaped(samples.station_id)}\t{samples.connector_no}\t"
-        f"{_whole(reading.import_register_mwh)}\t{_whole(reading.export_register_mwh)}\t"
-        f"{_whole(reading.power_w)}\t{soc}\t{other}\n"
-    )
-
-
-@lru_cache(maxsize=16)
-def _text(moment: datetime) -> str:
-    """All readings of a batch share their time of receipt."""
-    return str(moment)
-
-
-def _whole(value: int | None) -> int | str:
-    """Null also for what no column can hold."""
-    return "\\N" if value is None or not -AMOUNT_MAX <= value <= AMOUNT_MAX else value
-
-
-def _json_text(value: object) -> str:
-    """Without the one character that JSON allows and PostgreSQL does not."""
-    return _encoder.encode(value).decode().replace("\\u0000", "\\ufffd")
-
-
-def _escaped(value: str) -> str:
-    if value.isalnum():
-        return value
-    return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
-
-
-def _column(values: Iterable[object]) -> str:
-    """A column of a batch as one text, cut again by `string_to_array(…, chr(31), 'None')`; it costs the driver least.
-
-    One empty text alone is no element at all: a column of texts that may be empty is read with `coalesce`.
-    """
-    return "\x1f".join(map(str, values))
-
-
-async def _driver_rows(connection: AsyncConnection, statement: bytes, arguments: Sequence[object]) -> list[Any]:
-    async with driver_of(connection).cursor() as cursor:
-        await cursor.execute(statement, arguments)
-        return await cursor.fetchall() if cursor.description else []
-
-
 # -------------------------------------------------------------------------------------------------- the parts of them
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -472,7 +337,8 @@ _cdr_decoder = msgspec.json.Decoder(CdrRow, float_hook=Decimal)
 
 
 def _encoded(rows: Sequence[Struct]) -> str:
-    return _json_text(rows)
+    """Without the one character that JSON allows and PostgreSQL does not."""
+    return _encoder.encode(rows).decode().replace("\\u0000", "\\ufffd")
 
 
 def _given(table: str) -> str:

@@ -1,13 +1,14 @@
 """What every controller has in common: its face, and what it is given."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.charging.clearance import AskPartner
 from wattbook.charging.events import Subscriber
+from wattbook.charging.meter_values import Remembered
 from wattbook.charging.policy import Policy
 from wattbook.kernel.errors import WattbookError
 from wattbook.ocpp.controllers.ports import Certificates
@@ -24,6 +25,7 @@ class Context:
         heartbeat_interval_s: what stations are told at boot.
         subscribers: hear of sessions inside the batch's transaction.
         certificates: signs for stations and vouches for vehicles.
+        remembered: running sessions, as this process wrote them last.
     """
 
     now: datetime
@@ -31,6 +33,7 @@ class Context:
     policy: Policy
     subscribers: Sequence[Subscriber]
     certificates: Certificates
+    remembered: Remembered = field(default_factory=Remembered)
 
 
 Outcome = Answer | AskPartner | WattbookError

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any, Final, cast
+from typing import Final, cast
 
+from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.charging.meter_values import record_samples
@@ -26,6 +27,7 @@ async def meter_values(
         now=context.now,
         policy=context.policy,
         subscribers=context.subscribers,
+        remembered=context.remembered,
     )
     return [_NOTED] * len(batch)
 
@@ -41,35 +43,42 @@ def _samples(inbound: InboundMessage) -> Samples:
 def readings(samples: Sequence[Sample]) -> tuple[Reading, ...]:
     """Samples as charging keeps them."""
     return tuple(
-        Reading(
-            sample.taken_at,
-            sample.import_mwh,
-            sample.export_mwh,
-            _power_w(sample),
-            sample.soc_percent,
-            [_reading(each) for each in sample.readings] if sample.readings else None,
-        )
-        for sample in samples
+        [
+            Reading(
+                sample.taken_at,
+                sample.import_mwh,
+                sample.export_mwh,
+                _power_w(sample),
+                sample.soc_percent,
+                [_reading(each) for each in sample.readings] if sample.readings else None,
+            )
+            for sample in samples
+        ]
     )
 
 
 def _power_w(sample: Sample) -> int | None:
     """Drawn less fed in, to the nearest watt; None when not told, or told as nothing a meter can show."""
-    if sample.import_w is None and sample.export_w is None:
+    power, fed_in = sample.import_w, sample.export_w
+    if fed_in is not None:
+        power = (power or Decimal(0)) - fed_in
+    if power is None or abs(power) >= POWER_W_MAX:
         return None
-    power = (sample.import_w or Decimal(0)) - (sample.export_w or Decimal(0))
-    return int(power.to_integral_value(ROUND_HALF_UP)) if abs(power) < POWER_W_MAX else None
+    return int(power.to_integral_value(ROUND_HALF_UP))
 
 
-def _reading(reading: messages.Reading) -> dict[str, Any]:
+class _Said(Struct, frozen=True, omit_defaults=True, gc=False):
     """Of a value that has no field of its own: whatever the station said of it."""
-    said = {
-        "measurand": reading.measurand,
-        "value": None if reading.value is None else f"{reading.value:f}",
-        "text": reading.text,
-        "unit": reading.unit,
-        "phase": reading.phase,
-        "location": reading.location,
-        "signed": reading.signed or None,
-    }
-    return {name: value for name, value in said.items() if value is not None}
+
+    measurand: str
+    value: str | None = None
+    text: str | None = None
+    unit: str | None = None
+    phase: str | None = None
+    location: str | None = None
+    signed: bool = False
+
+
+def _reading(reading: messages.Reading) -> _Said:
+    value = None if reading.value is None else f"{reading.value:f}"
+    return _Said(reading.measurand, value, reading.text, reading.unit, reading.phase, reading.location, reading.signed)

@@ -258,7 +258,14 @@ async def _record(connection: AsyncConnection, events: Sequence[_Event], context
         for event in events
         if event.said.samples and event.counts and (samples := readings(event.said.samples))
     ]
-    await record_samples(connection, kept, now=context.now, policy=context.policy, subscribers=context.subscribers)
+    await record_samples(
+        connection,
+        kept,
+        now=context.now,
+        policy=context.policy,
+        subscribers=context.subscribers,
+        remembered=context.remembered,
+    )
 
 
 async def _end(connection: AsyncConnection, events: Sequence[_Event], context: Context) -> None:
