@@ -62,8 +62,8 @@ transfers = Table(
     Column("memo", Text, nullable=False),
     CheckConstraint("amount > 0", name="positive"),
     CheckConstraint("debit_account <> credit_account", name="two_accounts"),
-    Index("transfers_debit_idx", "debit_account", "debit_version", unique=True),
-    Index("transfers_credit_idx", "credit_account", "credit_version", unique=True),
+    Index("transfers_debit_idx", "debit_account"),
+    Index("transfers_credit_idx", "credit_account"),
     Index("transfers_hold_idx", "hold_id", unique=True, postgresql_where=text("hold_id IS NOT NULL")),
     schema="book",
 )
