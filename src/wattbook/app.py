@@ -33,6 +33,7 @@ import wattbook.payments.tables
 import wattbook.registry.tables
 import wattbook.roaming.tables  # noqa: F401
 from wattbook.api.application import mount_api
+from wattbook.api.login import mount_login
 from wattbook.api.services import Services
 from wattbook.billing.checks import CHECKS as BILLING_CHECKS
 from wattbook.book.audit import Proof, audit
@@ -344,7 +345,9 @@ def _mount(
         return await prove(database)
 
     web.include_router(router(roaming), prefix=PREFIX)
-    mount_api(web, Services(database, settings, clock, proof, outcomes, providers))
+    services = Services(database, settings, clock, proof, outcomes, providers)
+    mount_api(web, services)
+    mount_login(web, services)
     mount_overview(web, database=database, settings=settings, clock=clock, proof=proof)
 
 

@@ -11,6 +11,7 @@ from wattbook.api import (
     invoices,
     operations,
     payments,
+    people,
     queries,
     station_frames,
     station_options,
@@ -42,7 +43,7 @@ def create_api(services: Services) -> FastAPI:
         version="1",
         docs_url=None,  # both pages load their scripts from elsewhere
         redoc_url=None,
-        dependencies=[Depends(access(services.settings.api_key_sha256))],
+        dependencies=[Depends(access(services))],
     )
     tell_errors(api)
     api.include_router(queries.router(services))
@@ -56,6 +57,7 @@ def create_api(services: Services) -> FastAPI:
     api.include_router(webhooks.router(services))
     api.include_router(certificates.router(services))
     api.include_router(changes.router(services))
+    api.include_router(people.router(services))
     api.include_router(tokens.router(services))
     api.include_router(invoices.router(services))
     return api

@@ -5,10 +5,10 @@ from typing import Annotated, Any, Final
 from uuid import uuid4
 
 from cryptography.hazmat.primitives.serialization import Encoding
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.api.access import caller
+from wattbook.api.access import administrator, caller
 from wattbook.api.bodies import answer
 from wattbook.api.changes import Document, Limit, note
 from wattbook.api.commands import require_station
@@ -101,7 +101,7 @@ def router(services: Services) -> APIRouter:
         ours = authority()
         return answer({"roots": [_root(ours, root) for root in reversed(ours.roots)]})
 
-    @routes.post("/authority/roots", status_code=201)
+    @routes.post("/authority/roots", status_code=201, dependencies=[Depends(administrator)])
     async def rotate(document: RotationDocument, request: Request) -> Response:
         """Make a new root. Gateways sign with it and trust it at once; our TLS port keeps its certificate until that
         is due, so that stations have the time to install the root."""
