@@ -53,15 +53,19 @@ async def sum_slots(
     return await asyncio.to_thread(_sum_slots, manifest, schedule, registers, engine)
 
 
-def slot_sums(current: ibis.Table, since: datetime, until: datetime, hours: ibis.Table | None) -> ibis.Table:
-    """For each register, and slot if `hours` are given: energy_mwh, minutes, shortest, longest.
+def slot_sums(
+    current: ibis.Table, since: datetime, until: datetime, hours: ibis.Table | None, codes: Sequence[str]
+) -> ibis.Table:
+    """For each meter, register if several `codes` are given, and slot if `hours` are: energy_mwh, minutes, shortest,
+    longest.
 
     Args:
         current: readings as `Manifest.readings` gives them.
         hours: start, minutes, slot: every interval there can be that lies in one slot.
+        codes: registers that are wanted; nearly always one, and then it need not be grouped by.
     """
-    found = current.filter(current.start >= since, current.start < until)
-    keys = ["meter_no", "register"]
+    found = current.filter(current.start >= since, current.start < until, current.register.isin(codes))
+    keys = ["meter_no"] if len(codes) == 1 else ["meter_no", "register"]
     if hours is not None:
         found = found.inner_join(hours, ["start", "minutes"])
         keys.append("slot")
@@ -106,7 +110,8 @@ def _sum_slots(manifest: Manifest, schedule: Schedule, registers: Sequence[Regis
         current = current.filter(current.meter_no.between(first, last))
         hours = hours_of(schedule)
         asked = None if hours is None else ibis.memtable(hours if engine == "duckdb" else hours.to_pandas())
-        table = backend.to_pyarrow(slot_sums(current, *bounds(schedule), asked))
+        codes = sorted({each.register for each in registers})
+        table = backend.to_pyarrow(slot_sums(current, *bounds(schedule), asked, codes))
     finally:
         if engine == "duckdb":
             backend.disconnect()
@@ -147,7 +152,8 @@ def _empty(schedule: Schedule, registers: Sequence[Register]) -> SlotSums:
 def _filled(sums: SlotSums, table: pa.Table, schedule: Schedule, registers: Sequence[Register]) -> SlotSums:
     """The sums of the registers that were asked for, put into their rows."""
     asked = pd.MultiIndex.from_tuples(registers, names=("meter_no", "register"))
-    found = pd.MultiIndex.from_arrays([table["meter_no"].to_pandas(), table["register"].to_pandas()])
+    codes = table["register"].to_pandas() if "register" in table.column_names else [registers[0].register] * len(table)
+    found = pd.MultiIndex.from_arrays([table["meter_no"].to_pandas(), codes])
     rows = asked.get_indexer(found)
     wanted = rows >= 0
     rows = rows[wanted]
