@@ -3,15 +3,19 @@
 Sessions are cut by `course`, so that their periods are what the specification asks for.
 """
 
-from datetime import UTC, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from random import Random
 from typing import Any
 
 from tests.tariffs.ocpi_objects import BERLIN, element, local, part, tariff
+from wattbook.kernel.clock import format_rfc3339
 from wattbook.tariffs.course import Course, Knot
 from wattbook.tariffs.ocpi import parse_tariff
 from wattbook.tariffs.pricer import Pricer, compile_tariff
 from wattbook.tariffs.restrictions import DAYS
+from wattbook.tariffs.station import SessionPeriod
 
 PRICES = ("0", "0.0005", "0.25", "0.3472", "1.5", "7.25")
 ENERGY_STEPS = (0, 1, 1, 25, 500)
@@ -92,3 +96,42 @@ def random_course(random: Random, *, feeding_in: bool = False) -> Course:
 
 def compiled(content: dict[str, Any]) -> Pricer:
     return compile_tariff(parse_tariff(content), BERLIN)
+
+
+def record_of(periods: Sequence[SessionPeriod], start: datetime, end: datetime) -> dict[str, Any]:
+    """A CDR that states these periods, complete enough for others to read."""
+    dimensions = [_dimensions(each) for each in periods]
+    kwh = sum((each.energy.kwh for each in periods), Decimal(0))
+    return {
+        "country_code": "DE", "party_id": "WTB", "id": "CDR1", "currency": "EUR",
+        "start_date_time": format_rfc3339(start), "end_date_time": format_rfc3339(end),
+        "cdr_token": {"country_code": "DE", "party_id": "WTB", "uid": "1", "type": "RFID", "contract_id": "C"},
+        "auth_method": "WHITELIST",
+        "cdr_location": {
+            "id": "L1", "address": "Street 1", "city": "Berlin", "country": "DEU", "evse_uid": "1",
+            "evse_id": "DE*WTB*E1", "coordinates": {"latitude": "52.500000", "longitude": "13.400000"},
+            "connector_id": "1", "connector_standard": "IEC_62196_T2", "connector_format": "SOCKET",
+            "connector_power_type": "AC_3_PHASE",
+        },
+        "charging_periods": [
+            {"start_date_time": format_rfc3339(each.start), "dimensions": stated}
+            for each, stated in zip(periods, dimensions, strict=True)
+        ],
+        "total_cost": {"excl_vat": 0}, "total_energy": kwh, "total_time": 0,
+        "last_updated": format_rfc3339(end),
+    }  # fmt: skip
+
+
+def _dimensions(period: SessionPeriod) -> list[dict[str, Any]]:
+    stated: list[dict[str, Any]] = [{"type": "ENERGY", "volume": period.energy.kwh}] if period.energy.mwh else []
+    for name, lasted in (("TIME", period.time), ("PARKING_TIME", period.parking)):
+        if lasted:
+            stated.append({"type": name, "volume": _hours(lasted)})
+    if period.power_kw is not None:
+        stated += [{"type": f"{n}_POWER", "volume": kw} for n, kw in zip(("MIN", "MAX"), period.power_kw, strict=True)]
+    return stated
+
+
+def _hours(lasted: timedelta) -> Decimal:
+    """To a digit below the microsecond, which is what is read."""
+    return (Decimal(lasted // timedelta(microseconds=1)) / 3_600_000_000).quantize(Decimal("1e-12"))

@@ -171,7 +171,8 @@ def _charging_periods(event: SessionEnded) -> list[ChargingPeriod]:
 
 
 def _dimensions(period: SessionPeriod) -> list[CdrDimension]:
-    dimensions = [CdrDimension("ENERGY", period.energy.kwh)]
+    """Without energy where none flowed: engines disagree on whether nought is a use, whose step then counts."""
+    dimensions = [CdrDimension("ENERGY", period.energy.kwh)] if period.energy.mwh else []
     if period.fed_in.mwh:
         dimensions.append(CdrDimension("ENERGY_EXPORT", period.fed_in.kwh))
     if period.parking:
