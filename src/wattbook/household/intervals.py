@@ -159,11 +159,22 @@ class IntervalStore:
         (found,) = await self.intervals_of(connection, [span])
         return found
 
-    async def intervals_of(self, connection: AsyncConnection, spans: Sequence[MeterSpan]) -> list[list[Interval]]:
-        """For each span: the intervals of it that count, by their start; in one pass over the files."""
+    async def intervals_of(
+        self, connection: AsyncConnection, spans: Sequence[MeterSpan], *, quality: str | None = None
+    ) -> list[list[Interval]]:
+        """For each span: the intervals of it that count, by their start; in one pass over the files.
+
+        Args:
+            quality: only those that have it.
+        """
         found: list[list[Interval]] = [[] for _ in spans]
+
+        def expression(wanted: ibis.Table, current: ibis.Table) -> ibis.Table:
+            chosen = current if quality is None else current.filter(current.quality == quality)
+            return _wanted(wanted, chosen).order_by(["place", "start"])
+
         if spans:
-            for row in await self._rows(connection, spans, _by_start):
+            for row in await self._rows(connection, spans, expression):
                 found[row["place"]].append(_interval(row))
         return found
 
@@ -265,10 +276,6 @@ def _wanted(wanted: ibis.Table, found: ibis.Table) -> ibis.Table:
             found.start < wanted.until,
         ],
     ).select(wanted.place, *(found[name] for name in found.columns))
-
-
-def _by_start(wanted: ibis.Table, current: ibis.Table) -> ibis.Table:
-    return _wanted(wanted, current).order_by("start")
 
 
 def _oldest_first(wanted: ibis.Table, versions: ibis.Table) -> ibis.Table:

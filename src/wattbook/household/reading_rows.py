@@ -243,3 +243,17 @@ async def quarantined(connection: AsyncConnection, limit: int) -> list[tuple[str
     wanted = select(kept.c.source, kept.c.line, kept.c.code, kept.c.reason, kept.c.content, kept.c.received_at)
     rows = await connection.execute(wanted.order_by(kept.c.number.desc()).limit(limit))
     return [(row[0], Complaint(*row[1:5]), row[5]) for row in rows]
+
+
+async def add_edit(
+    connection: AsyncConnection,
+    series: tuple[str, str],
+    span: tuple[datetime, datetime],
+    *,
+    by: str,
+    reason: str,
+    now: datetime,
+) -> None:
+    """Who changed the readings of (meter, register) in [from, to), and why."""
+    row = dict(zip(("meter", "register", "since", "until"), (*series, *span), strict=True))
+    await connection.execute(insert(tables.edits), [row | {"by": by, "reason": reason, "at": now}])

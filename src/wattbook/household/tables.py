@@ -337,3 +337,18 @@ closed_billing = Table(
     Column("totals", JSONB, nullable=False, comment="stored units of each currency"),
     schema="household",
 )
+
+edits = Table(
+    "edits",
+    metadata,
+    Column("number", BigInteger, Identity(always=True), primary_key=True),
+    Column("meter", Text, nullable=False),
+    Column("register", Text, nullable=False),
+    Column("since", TIMESTAMP(timezone=True), nullable=False),
+    Column("until", TIMESTAMP(timezone=True), nullable=False),
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", TIMESTAMP(timezone=True), nullable=False),
+    Index("edits_meter_idx", "meter", "register", "since"),
+    schema="household",
+)

@@ -1,4 +1,4 @@
-"""German metering and market locations: which meters stand there."""
+"""Where meters stand: German metering and market locations, and what each meter has measured over the years."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.registry import tables
-from wattbook.registry.meters import Measures, Meter
+from wattbook.registry.meters import Measures, Meter, MeterPlace
 
 
 async def meters_at_locations(connection: AsyncConnection, locations: Sequence[str]) -> dict[str, tuple[Meter, ...]]:
@@ -25,3 +25,13 @@ async def meters_at_locations(connection: AsyncConnection, locations: Sequence[s
             if location is not None:
                 found[location].append(meter)
     return {location: tuple(found[location]) for location in locations if location in found}
+
+
+async def places_of_all_times(connection: AsyncConnection, meters: Sequence[str]) -> dict[str, tuple[MeterPlace, ...]]:
+    """For each meter: everything it has measured, by its start."""
+    known = tables.meter_places
+    wanted = select(*(known.c[field.name] for field in fields(MeterPlace))).where(known.c.meter.in_(set(meters)))
+    found: dict[str, list[MeterPlace]] = {meter: [] for meter in meters}
+    for row in (await connection.execute(wanted.order_by(known.c.valid_from))).mappings():
+        found[row["meter"]].append(MeterPlace(**row))
+    return {meter: tuple(places) for meter, places in found.items()}
