@@ -97,6 +97,10 @@ class Deployment:
         )
         if boots:
             await station.boot("maker", "model")
+        known = (
+            "SELECT 1 FROM ocpp.connections WHERE station_id = :id AND version = :version AND disconnected_at IS NULL"
+        )
+        await self.until(lambda: self.value(known, id=self.estate.station(n), version=version))
         return station
 
     async def value(self, query: str, **arguments: Any) -> Any:

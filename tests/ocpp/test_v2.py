@@ -157,6 +157,7 @@ EXCHANGES: dict[str, Pair] = {
         st.builds(m.CommandAnswer, st.just(m.CommandStatus.ACCEPTED), st.none() | texts),
     ),
     "RequestStopTransaction": (st.builds(m.RemoteStop, texts), commanded("Accepted", "Rejected")),
+    "CostUpdated": (st.builds(m.CostUpdated, texts, quantities), st.just(m.CostNoted())),
     "Reset": (st.builds(m.Reset, st.sampled_from(m.ResetKind)), commanded("Accepted", "Rejected", "Scheduled")),
     "UnlockConnector": (
         st.builds(m.UnlockConnector, places, places),
@@ -166,6 +167,12 @@ EXCHANGES: dict[str, Pair] = {
 
 hash_without_address = st.builds(m.CertificateHash, st.just("SHA384"), texts, texts, texts)
 ONLY_IN_21: dict[str, Pair] = {
+    "TransactionEvent": (
+        EXCHANGES["TransactionEvent"][0],
+        st.builds(
+            m.TransactionEventAnswer, st.none() | quantities, st.none() | token_infos, st.none() | quantities
+        ).filter(lambda answer: answer != m.TransactionEventAnswer()),
+    ),
     "GetCertificateChainStatus": (
         st.builds(
             m.ChainStatusQuestion,
@@ -189,6 +196,7 @@ ONLY_IN_21: dict[str, Pair] = {
             texts,
             st.none() | places,
             st.none() | st.just({"name": "Sun", "address1": "Street 1", "city": "Seoul", "country": "KR"}),
+            st.booleans(),
         ),
     ),
 }

@@ -56,6 +56,11 @@ async def find_recipients(
     return {each: _recipient(each, on_record.get(each), customers[each], names.get(each), country) for each in ids}
 
 
+async def recipients_by_vat_id(connection: AsyncConnection, vat_ids: Sequence[str]) -> dict[str, LegalParty]:
+    """Recipients on record by their VAT id, spelled without anything between the digits."""
+    return await store.recipients_by_vat_id(connection, vat_ids) if vat_ids else {}
+
+
 def _recipient(
     own_id: str, on_record: LegalParty | None, customer: Customer | None, party_name: str | None, country: str
 ) -> tuple[LegalParty, str]:

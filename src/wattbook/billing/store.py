@@ -34,6 +34,19 @@ async def recipients(connection: AsyncConnection, ids: Sequence[str]) -> dict[st
     return await _parties(connection, "recipients", LegalParty, ids)
 
 
+async def recipients_by_vat_id(connection: AsyncConnection, vat_ids: Sequence[str]) -> dict[str, LegalParty]:
+    found = await connection.execute(
+        text("""
+            SELECT DISTINCT ON (spelled) spelled, content::text
+            FROM billing.recipients,
+                 upper(regexp_replace(content->>'vat_id', '[^A-Za-z0-9]', '', 'g')) AS spelled
+            WHERE spelled = ANY(CAST(:vat_ids AS text[])) ORDER BY spelled, id
+        """),
+        {"vat_ids": list(vat_ids)},
+    )
+    return {row[0]: msgspec.json.decode(row[1], type=LegalParty) for row in found}
+
+
 async def _parties(connection: AsyncConnection, table: str, kind: type[Party], ids: Sequence[str]) -> dict[str, Party]:
     found = await connection.execute(
         text(f"SELECT content::text FROM billing.{table} WHERE id = ANY(CAST(:ids AS text[]))"), {"ids": list(ids)}

@@ -9,6 +9,7 @@ kept as an invalid session: it is told no, and when it stops all the same, its e
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from msgspec import Struct
@@ -42,6 +43,7 @@ from wattbook.charging.running import CLOCK_IMPLAUSIBLE, REGISTER_MWH_MAX
 from wattbook.charging.views import announce
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import InvalidInput, Refused, WattbookError
+from wattbook.kernel.units import Currency, Money
 from wattbook.registry.customers import Holder, TokenType
 from wattbook.registry.meters import Meter
 from wattbook.registry.parties import NetworkOperator
@@ -89,6 +91,7 @@ class Started:
 
     Attributes:
         held: set aside on a prepaid wallet, stored units; None for other payments.
+        cost_max: all that was in a prepaid wallet, in units of the currency; only with the first start.
         valid_until: when the token expires, as far as known.
         group_uid: of the token; only with the first start, as with `valid_until`.
         repeated: it was started before.
@@ -100,6 +103,7 @@ class Started:
     valid_until: datetime | None = None
     group_uid: str | None = None
     repeated: bool = False
+    cost_max: Decimal | None = None
 
 
 async def start(
@@ -166,7 +170,13 @@ def _outcome(
         valid_until=decision.valid_until if isinstance(decision, Cleared) else None,
         group_uid=decision.group_uid if isinstance(decision, Cleared) else None,
         repeated=decision is None,
+        cost_max=_cost_max(decision) if isinstance(decision, Cleared) else None,
     )
+
+
+def _cost_max(cleared: Cleared) -> Decimal | None:
+    available = cleared.driver.available
+    return None if available is None else Money(available, Currency.of(cleared.currency)).value
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.ocpp import remote_starts
 from wattbook.ocpp.commands import decode_payload
-from wattbook.ocpp.kept import availability, profiles, reservations, settings
+from wattbook.ocpp.kept import availability, profiles, reservations, settings, tariffs
 from wattbook.ocpp.kept.answered import Answered, Taker
 
 TAKERS: Final[Mapping[str, Taker]] = {
@@ -32,6 +32,9 @@ TAKERS: Final[Mapping[str, Taker]] = {
     "SetChargingProfile": profiles.set_profiles,
     "ClearChargingProfile": profiles.cleared_profiles,
     "GetCompositeSchedule": profiles.told_schedules,
+    "SetDefaultTariff": tariffs.set_default,
+    "GetTariffs": tariffs.told,
+    "ClearTariffs": tariffs.cleared,
 }
 
 log = structlog.get_logger(__name__)

@@ -10,6 +10,7 @@ from wattbook.kernel.errors import InvalidInput
 from wattbook.ocpp.controllers.controller import Context
 from wattbook.ocpp.dialects.actions import ACTIONS
 from wattbook.ocpp.dialects.fields import whole
+from wattbook.ocpp.kept.payments import settled
 from wattbook.ocpp.kept.profiles import reported
 from wattbook.ocpp.kept.reservations import change
 from wattbook.ocpp.message_handler import InboundMessage
@@ -32,9 +33,15 @@ async def _profiles(connection: AsyncConnection, notice: Notice) -> None:
     await reported(connection, notice.station_id, notice.payload, notice.received_at)
 
 
+async def _settlement(connection: AsyncConnection, notice: Notice) -> None:
+    """C20 to C24."""
+    await settled(connection, notice.station_id, notice.payload, notice.received_at)
+
+
 TAKERS: Final[Mapping[str, Callable[[AsyncConnection, Notice], Awaitable[None]]]] = {
     "ReservationStatusUpdate": _reservation,
     "ReportChargingProfiles": _profiles,
+    "NotifySettlement": _settlement,
 }
 """What some of them tell of what the station keeps."""
 

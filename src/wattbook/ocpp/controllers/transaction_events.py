@@ -349,7 +349,9 @@ def _outcome(event: _Event) -> Outcome:
     if error is not None:
         return error
     info = _verdict(event) if event.said.token is not None else None
-    return NOTED if info is None and event.cost is None else TransactionEventAnswer(event.cost, info)
+    if info is None and event.cost is None:
+        return NOTED
+    return TransactionEventAnswer(event.cost, info, event.start.cost_max if isinstance(event.start, Started) else None)
 
 
 def may_ask(said: TransactionEvent) -> bool:

@@ -52,6 +52,7 @@ from wattbook.ocpp.messages.provisioning import (
 )
 from wattbook.ocpp.messages.remote_control import RemoteStart, RemoteStop, UnlockConnector
 from wattbook.ocpp.messages.smart_charging import ChargingNeeds, ChargingNeedsAnswer, NeedsStatus
+from wattbook.ocpp.messages.tariff_and_cost import CostNoted, CostUpdated
 from wattbook.ocpp.messages.tokens import Authorization, IdToken, TokenInfo
 from wattbook.ocpp.messages.transactions import (
     Phase,
@@ -89,6 +90,8 @@ __all__ = [
     "ConnectorStatus",
     "ContractCertificate",
     "ContractCertificateAnswer",
+    "CostNoted",
+    "CostUpdated",
     "DataTransfer",
     "DataTransferAnswer",
     "DataTransferStatus",

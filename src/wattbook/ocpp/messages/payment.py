@@ -6,11 +6,12 @@ from wattbook.ocpp.messages.base import Answer, Json, Request
 
 
 class VatNumberAnswer(Answer, frozen=True):
-    """`company` as 2.1 writes it; None when the number could not be verified."""
+    """`company` as 2.1 writes it, if it is known; `valid`: the number has its form and its check digits."""
 
     vat_number: str
     evse: int | None = None
     company: Json = None
+    valid: bool = False
 
 
 class VatNumberQuestion(Request[VatNumberAnswer], frozen=True):

@@ -89,10 +89,12 @@ class TransactionEventAnswer(Answer, frozen=True, gc=False):
     Attributes:
         total_cost: with tax, in the currency of the tariff: of an ended transaction final, of a running one so far.
         token_info: the verdict on the token of the event, if it bore one.
+        cost_max: what a driver who pays in advance can pay, with tax; the station ends the transaction there (2.1).
     """
 
     total_cost: Decimal | None = None
     token_info: TokenInfo | None = None
+    cost_max: Decimal | None = None
 
 
 class TransactionEvent(Request[TransactionEventAnswer], frozen=True, gc=False):

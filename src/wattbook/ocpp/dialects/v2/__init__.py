@@ -15,6 +15,7 @@ from wattbook.ocpp.dialects.v2 import (
     provisioning,
     remote_control,
     smart_charging,
+    tariff_and_cost,
     transactions,
 )
 from wattbook.ocpp.dialects.v2.availability import USED
@@ -26,15 +27,16 @@ __all__ = ["DIALECT_21", "DIALECT_201", "EXCHANGES", "ONLY_IN_21", "ONLY_IN_201"
 EXCHANGES = (
     *provisioning.EXCHANGES,
     *authorization.EXCHANGES,
-    *transactions.EXCHANGES,
+    *tariff_and_cost.EXCHANGES,
     *availability.EXCHANGES,
     *metering.EXCHANGES,
     *certificates.EXCHANGES,
     *data_transfer.EXCHANGES,
     *remote_control.EXCHANGES,
 )
-ONLY_IN_201 = (*smart_charging.ONLY_IN_201,)
+ONLY_IN_201 = (*smart_charging.ONLY_IN_201, *transactions.ONLY_IN_201)
 ONLY_IN_21 = (
+    *transactions.ONLY_IN_21,
     *smart_charging.ONLY_IN_21,
     *certificates.ONLY_IN_21,
     *payment.ONLY_IN_21,

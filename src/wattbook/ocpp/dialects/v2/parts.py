@@ -9,7 +9,7 @@ TOKEN_KIND = "ISO14443"
 
 ACCEPTED, REJECTED, FAILED = "Accepted", "Rejected", "Failed"
 
-NOT_SUPPORTED = {"reasonCode": "UnsupportedRequest"}  # Part 2, appendix 5: reason codes
+INVALID_VALUE = {"reasonCode": "InvalidValue"}  # Part 2, appendix 5: reason codes
 
 
 def read_token(token: JsonObject) -> IdToken:

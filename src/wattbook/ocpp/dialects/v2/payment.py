@@ -5,7 +5,7 @@ from typing import Any
 from wattbook.ocpp.dialects.actions import STATION
 from wattbook.ocpp.dialects.exchange import Exchange
 from wattbook.ocpp.dialects.fields import place, whole_or_none, without_none
-from wattbook.ocpp.dialects.v2.parts import ACCEPTED, NOT_SUPPORTED, REJECTED
+from wattbook.ocpp.dialects.v2.parts import ACCEPTED, INVALID_VALUE, REJECTED
 from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import VatNumberAnswer, VatNumberQuestion
 
@@ -19,16 +19,18 @@ def _write_vat(question: VatNumberQuestion) -> JsonObject:
 
 
 def _vat_answer(payload: JsonObject) -> VatNumberAnswer:
-    return VatNumberAnswer(payload["vatNumber"], whole_or_none(payload, "evseId"), payload.get("company"))
+    return VatNumberAnswer(
+        payload["vatNumber"], whole_or_none(payload, "evseId"), payload.get("company"), payload["status"] == ACCEPTED
+    )
 
 
 def _write_vat_answer(answer: VatNumberAnswer) -> JsonObject:
     return without_none(
-        status=REJECTED if answer.company is None else ACCEPTED,
+        status=ACCEPTED if answer.valid else REJECTED,
         vatNumber=answer.vat_number,
         evseId=answer.evse,
         company=answer.company,
-        statusInfo=NOT_SUPPORTED if answer.company is None else None,
+        statusInfo=None if answer.valid else INVALID_VALUE,
     )
 
 

@@ -77,7 +77,12 @@ def _write_event(event: TransactionEvent) -> JsonObject:
 
 def _event_answer(payload: JsonObject) -> TransactionEventAnswer:
     info, cost = payload.get("idTokenInfo"), payload.get("totalCost")
-    return TransactionEventAnswer(None if cost is None else Decimal(cost), read_token_info(info) if info else None)
+    cost_max = payload.get("transactionLimit", {}).get("maxCost")
+    return TransactionEventAnswer(
+        None if cost is None else Decimal(cost),
+        read_token_info(info) if info else None,
+        None if cost_max is None else Decimal(cost_max),
+    )
 
 
 def _write_event_answer(answer: TransactionEventAnswer) -> JsonObject:
@@ -86,11 +91,21 @@ def _write_event_answer(answer: TransactionEventAnswer) -> JsonObject:
     return without_none(totalCost=answer.total_cost, idTokenInfo=write_token_info(answer.token_info))
 
 
+def _write_event_answer_21(answer: TransactionEventAnswer) -> JsonObject:
+    """With how much the transaction may cost (2.1, E16)."""
+    written = _write_event_answer(answer)
+    return written if answer.cost_max is None else written | {"transactionLimit": {"maxCost": answer.cost_max}}
+
+
 NOTED = TransactionEventAnswer()
 
 # fmt: off
-EXCHANGES: tuple[Exchange[Any, Any], ...] = (
+ONLY_IN_201: tuple[Exchange[Any, Any], ...] = (
     Exchange("TransactionEvent", STATION, TransactionEvent, TransactionEventAnswer,
              _event, _write_event, _event_answer, _write_event_answer),
+)
+ONLY_IN_21: tuple[Exchange[Any, Any], ...] = (
+    Exchange("TransactionEvent", STATION, TransactionEvent, TransactionEventAnswer,
+             _event, _write_event, _event_answer, _write_event_answer_21),
 )
 # fmt: on
