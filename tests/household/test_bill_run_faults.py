@@ -23,7 +23,7 @@ from wattbook.household.intervals import IntervalStore
 from wattbook.household.payments import PaymentInformation, PaymentState
 from wattbook.tariffs.schedule import compile_household
 
-EXCHANGES = 130
+EXCHANGES = 90
 """About as many as the driver has in the whole run of this village."""
 
 
