@@ -19,7 +19,7 @@ from wattbook.ocpp.dialects import DIALECTS
 from wattbook.ocpp.errors import ErrorCode, RpcError
 from wattbook.ocpp.frames import Call, JsonObject
 from wattbook.ocpp.message_handler import InboundMessage, LateAnswer, MessageHandler, RejectedFrame, Tolerance
-from wattbook.ocpp.signed import PublicKey, no_key, unwrap
+from wattbook.ocpp.signed import PublicKey, no_keys, unwrap
 
 EC_KEY = ec.generate_private_key(ec.SECP256R1())
 RSA_KEY = rsa.generate_private_key(65537, 2048)
@@ -50,12 +50,12 @@ def signed(algorithm: str = "ES256", payload: JsonObject = PAYLOAD, **header: ob
 )
 def test_a_right_signature_is_verified(algorithm: str, key: PublicKey) -> None:
     wrapped = signed(algorithm, OCPPAction="SecurityEventNotification", OCPPMessageTypeId=2)
-    message = unwrap("SecurityEventNotification-Signed", wrapped, CALL, lambda _: key)
+    message = unwrap("SecurityEventNotification-Signed", wrapped, CALL, lambda _: [key])
     assert (message.action, message.payload, message.verified) == ("SecurityEventNotification", PAYLOAD, True)
 
 
 def test_without_the_key_the_message_is_read_and_said_to_be_unverified() -> None:
-    message = unwrap("SecurityEventNotification-Signed", signed(), CALL, lambda _: None)
+    message = unwrap("SecurityEventNotification-Signed", signed(), CALL, lambda _: [])
     assert (message.payload, message.verified) == (PAYLOAD, False)
 
 
@@ -87,7 +87,7 @@ def other_payload() -> JsonObject:
 )
 def test_what_is_wrong_is_refused(wrapped: JsonObject, key: PublicKey | None, code: ErrorCode) -> None:
     with pytest.raises(RpcError) as refused:
-        unwrap("SecurityEventNotification-Signed", wrapped, CALL, lambda _: key)
+        unwrap("SecurityEventNotification-Signed", wrapped, CALL, lambda _: [] if key is None else [key])
     assert refused.value.rpc_code is code
 
 
@@ -97,7 +97,7 @@ texts = st.text(max_size=20) | st.binary(max_size=60).map(encoded)
 @given(st.fixed_dictionaries({"payload": texts, "protected": texts, "signature": texts}))
 def test_no_words_do_anything_but_unwrap_or_be_refused(wrapped: JsonObject) -> None:
     with pytest.raises(RpcError) as refused:
-        unwrap("X-Signed", wrapped, CALL, lambda _: EC_KEY.public_key())
+        unwrap("X-Signed", wrapped, CALL, lambda _: [EC_KEY.public_key()])
     assert refused.value.rpc_code in (ErrorCode.FORMAT_VIOLATION, ErrorCode.SECURITY_ERROR)
 
 
@@ -127,13 +127,13 @@ class Handling:
         raise AssertionError(late)
 
 
-def known(station_id: str, header: Mapping[str, Any]) -> PublicKey | None:
-    return EC_KEY.public_key() if station_id == "CP1" else None
+def known(station_id: str, header: Mapping[str, Any]) -> list[PublicKey]:
+    return [RSA_KEY.public_key(), EC_KEY.public_key()] if station_id == "CP1" else []
 
 
-@pytest.mark.parametrize(("key_of", "flag"), [(known, "signature-verified"), (no_key, "signature-not-verified")])
-async def test_a_signed_call_is_handled_like_any_other_and_says_how_sure_that_is(key_of: Any, flag: str) -> None:
-    handling = Handling("ocpp2.0.1", Tolerance(key_of=key_of))
+@pytest.mark.parametrize(("keys_of", "flag"), [(known, "signature-verified"), (no_keys, "signature-not-verified")])
+async def test_a_signed_call_is_handled_like_any_other_and_says_how_sure_that_is(keys_of: Any, flag: str) -> None:
+    handling = Handling("ocpp2.0.1", Tolerance(keys_of=keys_of))
     await handling.handler.on_call(Call("1", "Heartbeat-Signed", signed(payload={})), b"raw")
     assert [(inbound.message, inbound.flags) for inbound in handling.heard] == [(m.Heartbeat(), (flag,))]
 

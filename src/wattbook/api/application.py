@@ -13,6 +13,7 @@ from wattbook.api import (
     payments,
     people,
     queries,
+    signing_keys,
     station_frames,
     station_options,
     station_security,
@@ -54,6 +55,7 @@ def create_api(services: Services) -> FastAPI:
     api.include_router(station_security.router(services))
     api.include_router(station_options.router(services))
     api.include_router(station_frames.router(services))
+    api.include_router(signing_keys.router(services))
     api.include_router(webhooks.router(services))
     api.include_router(certificates.router(services))
     api.include_router(changes.router(services))

@@ -33,7 +33,9 @@ from wattbook.ocpp.onboarding import CHANGED, Knocks
 from wattbook.ocpp.options import Options
 from wattbook.ocpp.rpc import POLICY_VIOLATION
 from wattbook.ocpp.security.guard import NO_PROFILE, Guard
+from wattbook.ocpp.security.signing_keys import SigningKeys
 from wattbook.ocpp.security.tls import ROOTS_CHANGED, ListeningTls
+from wattbook.ocpp.security.witness import Witness
 from wattbook.ocpp.transport import SOCKET_LIMITS, Admission, Rejection, SocketLimits, UpgradeRequest
 from wattbook.ocpp.turnstile import ARRIVAL_LIMITS, ArrivalLimits
 
@@ -90,6 +92,8 @@ class Gateway:
             look_every_s=look_every_s,
         )
         self._options = Options(database, journal=journal)
+        self._signing_keys = SigningKeys(database)
+        self._witness = Witness(database, self._signing_keys)
         self._journal = FrameJournal(database, clock, keeps=self._options.keeps_frames, keep_days=journal_days)
         entity = Entity(
             End.MANAGEMENT,
@@ -97,7 +101,7 @@ class Gateway:
             self._inbox.quarantine,
             self._late,
             clock,
-            tolerance=Tolerance(self._options.rules_of),
+            tolerance=Tolerance(self._options.rules_of, self._signing_keys.of_messages, self._witness),
             journal=self._journal,
             post=self._post,
         )
@@ -131,6 +135,7 @@ class Gateway:
         """Read the registry, and what is set for stations, now; both are read by themselves every few seconds."""
         await self._door.refresh()
         await self._options.refresh()
+        await self._signing_keys.refresh()
 
     async def open(self, host: str, port: int, *, shared: bool = False) -> None:
         """Serve at `/ocpp/<station id>`; port 0 takes any free one, and a shared port may have other gateways too.
@@ -140,6 +145,8 @@ class Gateway:
         """
         await self._door.open()
         await self._options.open()
+        await self._signing_keys.open()
+        self._witness.start()
         await self._journal.open()
         self._inbox.start()
         self._knocks.open()
@@ -163,6 +170,8 @@ class Gateway:
         await self._delivery.close()
         await self._knocks.close()
         await self._inbox.stop()
+        await self._witness.stop()
+        await self._signing_keys.close()
         await self._journal.close()
         await self._options.close()
         await self._door.close()
@@ -221,5 +230,6 @@ class Gateway:
     async def _refresh_quietly(self) -> None:
         try:
             await self._door.refresh()
+            await self._signing_keys.refresh()
         except (DBAPIError, OSError) as error:
             log.warning("stations-not-read", error=str(error))

@@ -15,7 +15,7 @@ meant, flagged, and its frame kept as accepted. A signed message is taken out of
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 from msgspec import Raw, Struct
@@ -32,7 +32,11 @@ from wattbook.ocpp.messages import Answer, End, Request
 from wattbook.ocpp.quirks import Maker, Rule, RulesOf
 from wattbook.ocpp.rpc import Reply
 from wattbook.ocpp.schemas import Part
-from wattbook.ocpp.signed import KeyOf
+from wattbook.ocpp.signed import KeysOf, PublicKey
+
+_SIGNED_VALUE: Final = b'"signedMeterValue"'
+_SIGNED_DATA: Final = b'"SignedData"'
+"""Without either in it, a frame holds no signed meter value: of 2.x and of 1.6."""
 
 FLAGS_KEPT_MAX: Final = 64
 """Of a connection: each thing that is tolerated is kept once, not with every message."""
@@ -118,17 +122,38 @@ Quarantine = Callable[[RejectedFrame], None]
 OnLateAnswer = Callable[[LateAnswer], None]
 
 
+class SignatureWitness(Protocol):
+    """Is told of signatures; neither raises nor waits."""
+
+    def message(
+        self,
+        station_id: str,
+        action: str,
+        message_id: str,
+        payload: Mapping[str, Any],
+        key: PublicKey | None,
+        refusal: str | None,
+        received_at: datetime,
+    ) -> None:
+        """A signed message was right by this key, was refused, or nobody knows its key."""
+
+    def values(self, inbound: InboundMessage, action: str) -> None:
+        """A message came in that may hold signed meter values."""
+
+
 class Tolerance(Struct, frozen=True):
     """What is accepted that is not quite right.
 
     Attributes:
         rules_of: the quirks of a station, asked for after a fault.
-        key_of: the key a station signs with, if it is known.
+        keys_of: the keys a station signs with, as far as they are known.
+        witness: is told of each signature.
         unverified: whether a signed message is taken when the key is not known.
     """
 
     rules_of: RulesOf = quirks.strict
-    key_of: KeyOf = signed.no_key
+    keys_of: KeysOf = signed.no_keys
+    witness: SignatureWitness | None = None
     unverified: bool = True
 
 
@@ -260,7 +285,7 @@ class MessageHandler:
         payload: JsonObject = call.payload
         flags: tuple[str, ...] = ()
         if call.action.endswith(signed.SUFFIX):
-            payload, flags = self._unwrapped(call, message_type)
+            payload, flags = self._unwrapped(call, message_type, received_at)
         try:
             schemas.check(translation.request_schema, payload)
         except RpcError as refusal:
@@ -268,13 +293,27 @@ class MessageHandler:
             flags += tolerated
         message = translation.exchange.read_request(payload)
         version = self._dialect.version.name
-        return await self._inbox(
-            InboundMessage(self._station_id, self._epoch, version, call.unique_id, message, received_at, flags)
-        )
+        inbound = InboundMessage(self._station_id, self._epoch, version, call.unique_id, message, received_at, flags)
+        witness = self._tolerance.witness
+        if witness is not None and (_SIGNED_VALUE in raw or _SIGNED_DATA in raw or call.action.endswith(signed.SUFFIX)):
+            witness.values(inbound, translation.exchange.action)
+        return await self._inbox(inbound)
 
-    def _unwrapped(self, call: Call | Send, message_type: int) -> tuple[JsonObject, tuple[str, ...]]:
-        key_of = partial(self._tolerance.key_of, self._station_id)
-        message = signed.unwrap(call.action, call.payload, message_type, key_of)
+    def _unwrapped(
+        self, call: Call | Send, message_type: int, received_at: datetime
+    ) -> tuple[JsonObject, tuple[str, ...]]:
+        keys_of = partial(self._tolerance.keys_of, self._station_id)
+        witness = self._tolerance.witness
+        action = call.action.removesuffix(signed.SUFFIX)
+        where = self._station_id, action, call.unique_id
+        try:
+            message = signed.unwrap(call.action, call.payload, message_type, keys_of)
+        except RpcError as refusal:
+            if witness is not None and refusal.rpc_code is ErrorCode.SECURITY_ERROR:
+                witness.message(*where, {}, None, refusal.message, received_at)
+            raise
+        if witness is not None:
+            witness.message(*where, message.payload, message.key, None, received_at)
         if not message.verified and not self._tolerance.unverified:
             raise RpcError(ErrorCode.SECURITY_ERROR, "the key of the signature is not known")
         return message.payload, (signed.VERIFIED if message.verified else signed.UNVERIFIED,)

@@ -12,7 +12,7 @@ header does not choose another family than the key's, and "none" is none.
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -30,9 +30,9 @@ UNVERIFIED: Final = "signature-not-verified"
 VERIFIED: Final = "signature-verified"
 
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
-KeyOf = Callable[[str, Mapping[str, Any]], PublicKey | None]
-"""The key of a station, by its id and the protected header (which may name a certificate: `x5t#S256`, RFC 7515, 4.1.8);
-None if it is not known. It looks at memory: it runs where messages are read."""
+KeysOf = Callable[[str, Mapping[str, Any]], Sequence[PublicKey]]
+"""The keys of a station, by its id and the protected header (which may name a certificate: `x5t#S256`, RFC 7515,
+4.1.8); none if none is known. It looks at memory: it runs where messages are read."""
 
 _CURVES: Final[Mapping[str, tuple[str, int, hashes.HashAlgorithm]]] = {
     "ES256": ("secp256r1", 32, hashes.SHA256()),
@@ -49,18 +49,22 @@ class Jws(Struct, frozen=True, forbid_unknown_fields=False):
 
 
 class Unwrapped(Struct, frozen=True):
-    """The action and payload inside, and whether the signature was verified."""
+    """The action and payload inside, and the key that verified the signature; None if none is known."""
 
     action: str
     payload: JsonObject
-    verified: bool
+    key: PublicKey | None
+
+    @property
+    def verified(self) -> bool:
+        return self.key is not None
 
 
 def unwrap(
     signed_action: str,
     wrapped: JsonObject,
     message_type: int,
-    key_of: Callable[[Mapping[str, Any]], PublicKey | None],
+    keys_of: Callable[[Mapping[str, Any]], Sequence[PublicKey]],
 ) -> Unwrapped:
     """Take the message out of its signature.
 
@@ -78,15 +82,17 @@ def unwrap(
     given_for = header.get("OCPPAction", action), str(header.get("OCPPMessageTypeId", message_type))
     if given_for != (action, str(message_type)):
         raise RpcError(ErrorCode.SECURITY_ERROR, "the signature was given for another message")
-    key = key_of(header)
-    if key is not None and not verifies(key, header.get("alg"), f"{jws.protected}.{jws.payload}".encode(), signature):
+    keys = keys_of(header)
+    data = f"{jws.protected}.{jws.payload}".encode()
+    fitting = next((key for key in keys if verifies(key, header.get("alg"), data, signature)), None)
+    if keys and fitting is None:
         raise RpcError(ErrorCode.SECURITY_ERROR, "the signature is wrong")
-    return Unwrapped(action, payload, key is not None)
+    return Unwrapped(action, payload, fitting)
 
 
-def no_key(_: str, __: Mapping[str, Any]) -> PublicKey | None:
+def no_keys(_: str, __: Mapping[str, Any]) -> Sequence[PublicKey]:
     """Nobody's key is known."""
-    return None
+    return ()
 
 
 def verifies(key: PublicKey, algorithm: object, data: bytes, signature: bytes) -> bool:
