@@ -20,6 +20,7 @@ ROUTES: Final = (
     Route("balance_group", "grid", "a supplier puts energy into the grid"),
     Route("grid", "meter", "a meter measures import"),
     Route("meter", "consumption", "its consumer is billed"),
+    Route("consumption", "meter", "a reading that came later says that it was less"),
     Route("meter", "partner", "a roaming partner's driver drew it; the partner bills it"),
     Route("meter", "energy_exception", "nobody can be billed for it"),
     Route("partner", "consumption", "our driver drew it at a roaming partner's station; we bill it"),

@@ -8,7 +8,7 @@ is returned as it was.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,12 +18,16 @@ from wattbook.book.transfers import GROUP_MAX, Span, Transfer, fact_id
 from wattbook.household import documents, store
 from wattbook.household.assessment import RE_RATED, Assessment, Charge, assess
 from wattbook.household.documents import Bill
+from wattbook.household.estimation import Estimate
 from wattbook.household.intervals import IntervalStore, MeterEnergy, MeterSpan
 from wattbook.household.postings import Delivery, Ledger, deliveries, paid_elsewhere, sale
+from wattbook.household.reading_rows import lock_meters
+from wattbook.household.vee import complete, estimated
 from wattbook.kernel.clock import format_rfc3339, utc
 from wattbook.kernel.errors import Conflict, InvalidInput, NotFound, Refused, WattbookError
 from wattbook.registry.households import Household, find_households, meters_of_households
 from wattbook.registry.meters import MeterPlace, allocate_meters, find_meters, places_of_meters
+from wattbook.registry.parties import NetworkOperator
 from wattbook.registry.validity import Ambiguous, Missing
 from wattbook.tariffs.catalogue import household_tariff
 from wattbook.tariffs.hours import bounds, slot_at, stretches
@@ -66,7 +70,7 @@ async def bill_period(
         InvalidInput: the period is not over, or the tariff cannot rate it;
         Conflict: another bill of the house covers part of the period;
         Refused: no meter measures the house (`reason` `no-meter`), a meter is not allocated to just one house and
-            network operator (`allocation`), or readings are missing (`incomplete`).
+            network operator (`allocation`), or readings are missing and cannot be estimated (`incomplete`).
 
     Raises:
         InvalidInput: more than `HOUSEHOLDS_MAX` houses.
@@ -82,6 +86,39 @@ async def bill_period(
     await billing.assess(connection)
     await billing.issue(connection)
     return [billing.results[household] for household in households]
+
+
+class Measured(NamedTuple):
+    """What the meters of a house measured in a billed period, as known now."""
+
+    slots_mwh: tuple[int, ...]
+    deliveries: tuple[Delivery, ...]
+    estimates: tuple[Estimate, ...]
+
+
+async def measure_again(
+    connection: AsyncConnection, intervals: IntervalStore, bills: Sequence[Bill], *, now: datetime
+) -> dict[str, Measured | WattbookError]:
+    """Sum up what bills were made of from the readings as they are now; by bill."""
+    found: dict[str, Measured | WattbookError] = {}
+    for period, utility in sorted({(bill.period, bill.utility) for bill in bills}, key=str):
+        run = _Run(period, Utility(utility, ""), utc(now), None)
+        asked = [bill for bill in bills if (bill.period, bill.utility) == (period, utility)]
+        for bill in asked:
+            schedule = compile_household(household_tariff(bill.tariff), period)
+            slots_mwh = [0] * len(schedule.slots)
+            run.drafts[bill.household] = _Draft(
+                schedule, bill.contract_w, bill.starts_at, bill.ends_at, slots_mwh=slots_mwh
+            )
+        await run.match_meters(connection)
+        await run.sum_up(connection, intervals)
+        for bill in asked:
+            draft, error = run.drafts.get(bill.household), run.results.get(bill.household)
+            if draft is not None:
+                found[bill.id] = Measured(tuple(draft.slots_mwh), tuple(draft.deliveries), tuple(draft.estimates))
+            elif isinstance(error, WattbookError):
+                found[bill.id] = error
+    return found
 
 
 def period_in_utc(tariff: HouseholdTariff, period: BillingPeriod) -> tuple[datetime, datetime]:
@@ -112,6 +149,7 @@ class _Draft:
     spans: list[MeterSpan] = field(default_factory=list)
     deliveries: list[Delivery] = field(default_factory=list)
     slots_mwh: list[int] = field(default_factory=list)
+    estimates: list[Estimate] = field(default_factory=list)
 
     @property
     def tariff(self) -> HouseholdTariff:
@@ -123,6 +161,13 @@ class _Draft:
             since, until = max(span.since, stretch.since), min(span.until, stretch.until)
             if since < until:
                 yield stretch.slot, span._replace(since=since, until=until)
+
+
+class _Sum(NamedTuple):
+    """What a span has, in all and of each slot of the tariff."""
+
+    total: MeterEnergy
+    slots_mwh: list[int]
 
 
 class _Run:
@@ -170,27 +215,77 @@ class _Run:
             self._refuse(household, "no-meter", "no meter measures what it draws in this period")
 
     async def sum_up(self, connection: AsyncConnection, intervals: IntervalStore) -> None:
+        """Sum every span; what is missing of one is estimated first, if anything is known to estimate it from."""
         wanted = [(household, span) for household, draft in self.drafts.items() for span in draft.spans]
+        await lock_meters(connection, {span.meter_no for _, span in wanted})
+        sums = await self._sums(connection, intervals, wanted)
+        lacking = [place for place, (_, span) in enumerate(wanted) if not sums[place].total.covers(span)]
+        whole = await self._completed(connection, intervals, [wanted[place] for place in lacking])
+        again = await self._sums(connection, intervals, [wanted[place] for place in lacking])
+        for place, energy in zip(lacking, again, strict=True):
+            sums[place] = energy
+        is_whole = dict(zip(lacking, whole, strict=True))
+        networks = await self._networks(connection, [span for _, span in wanted])
+        for place, ((household, span), energy, network) in enumerate(zip(wanted, sums, networks, strict=True)):
+            if isinstance(network, str):
+                self._refuse(household, "allocation", network)
+            elif not is_whole.get(place, True):
+                self._refuse(household, "incomplete", _gap(span, energy.total))
+            elif household in self.drafts:
+                draft = self.drafts[household]
+                draft.slots_mwh = [had + mwh for had, mwh in zip(draft.slots_mwh, energy.slots_mwh, strict=True)]
+                delivery = Delivery(span.meter_no, network.id, energy.total.energy_mwh, Span(span.since, span.until))
+                draft.deliveries.append(delivery)
+        partly = [place for place, energy in enumerate(sums) if energy.total.estimated_mwh]
+        listed = await estimated(connection, intervals, [wanted[place][1] for place in partly])
+        for place, estimates in zip(partly, listed, strict=True):
+            if wanted[place][0] in self.drafts:
+                self.drafts[wanted[place][0]].estimates += estimates
+
+    async def _sums(
+        self, connection: AsyncConnection, intervals: IntervalStore, wanted: Sequence[tuple[str, MeterSpan]]
+    ) -> list[_Sum]:
+        """The energy of each span, and of each slot of its tariff."""
         parts = [
             (place, *part) for place, (house, span) in enumerate(wanted) for part in self.drafts[house].parts(span)
         ]
-        energies: list[MeterEnergy] = [MeterEnergy()] * len(wanted)
+        sums = [_Sum(MeterEnergy(), [0] * len(self.drafts[house].slots_mwh)) for house, _ in wanted]
         found = await intervals.energy(connection, [span for _, _, span in parts])
         for (place, slot, _), energy in zip(parts, found, strict=True):
-            self.drafts[wanted[place][0]].slots_mwh[slot] += energy.energy_mwh
-            energies[place] = energies[place].plus(energy)
-        first = await allocate_meters(connection, [(span.meter_no, span.since) for _, span in wanted])
-        last = await allocate_meters(connection, [(span.meter_no, span.until - MOMENT) for _, span in wanted])
-        for (household, span), energy, network, network_then in zip(wanted, energies, first, last, strict=True):
+            total, slots_mwh = sums[place]
+            slots_mwh[slot] += energy.energy_mwh
+            sums[place] = _Sum(total.plus(energy), slots_mwh)
+        return sums
+
+    async def _completed(
+        self, connection: AsyncConnection, intervals: IntervalStore, lacking: Sequence[tuple[str, MeterSpan]]
+    ) -> list[bool]:
+        """Whether each span is whole once what is missing was estimated."""
+        by_zone: dict[str, list[int]] = {}
+        for place, (house, _) in enumerate(lacking):
+            by_zone.setdefault(self.drafts[house].tariff.time_zone, []).append(place)
+        whole = [False] * len(lacking)
+        for zone, places in by_zone.items():
+            spans = [lacking[place][1] for place in places]
+            for place, completed in zip(
+                places, await complete(connection, intervals, spans, zone, now=self.now), strict=True
+            ):
+                whole[place] = completed.is_whole
+        return whole
+
+    async def _networks(self, connection: AsyncConnection, spans: Sequence[MeterSpan]) -> list[NetworkOperator | str]:
+        """By whose network each span was fed, or why that is not one network operator."""
+        first = await allocate_meters(connection, [(span.meter_no, span.since) for span in spans])
+        last = await allocate_meters(connection, [(span.meter_no, span.until - MOMENT) for span in spans])
+        networks: list[NetworkOperator | str] = []
+        for span, network, network_then in zip(spans, first, last, strict=True):
             if isinstance(network, Missing | Ambiguous):
-                self._refuse(household, "allocation", network.reason)
+                networks.append(network.reason)
             elif network != network_then:
-                self._refuse(household, "allocation", f"the network of meter {span.meter_no} changes within the period")
-            elif not energy.covers(span):
-                self._refuse(household, "incomplete", _gap(span, energy))
-            elif household in self.drafts:
-                delivery = Delivery(span.meter_no, network.id, energy.energy_mwh, Span(span.since, span.until))
-                self.drafts[household].deliveries.append(delivery)
+                networks.append(f"the network of meter {span.meter_no} changes within the period")
+            else:
+                networks.append(network)
+        return networks
 
     async def assess(self, connection: AsyncConnection) -> None:
         times = self._times()
@@ -206,13 +301,14 @@ class _Run:
 
     async def issue(self, connection: AsyncConnection) -> None:
         drafted = [self._document(household) for household in self.drafts]
+        estimates = {household: draft.estimates for household, draft in self.drafts.items()}
         outcomes = await post(connection, [entries for _, entries in drafted], booked_at=self.now)
         for (bill, _), outcome in zip(drafted, outcomes, strict=True):
             self._finish(bill.household, outcome if isinstance(outcome, WattbookError) else bill)
         issued = {bill.household: bill for bill, _ in drafted}
-        await documents.add_bills(
-            connection, [bill for bill in issued.values() if self.results[bill.household] is bill]
-        )
+        accepted = [bill for bill in issued.values() if self.results[bill.household] is bill]
+        await documents.add_bills(connection, accepted)
+        await documents.add_estimates(connection, [(bill.id, estimates[bill.household]) for bill in accepted])
 
     def _draft(self, household: str, record: Household | None) -> _Draft:
         if record is None:
@@ -253,6 +349,7 @@ class _Run:
             slots_mwh=tuple(draft.slots_mwh) if len(draft.slots_mwh) > 1 else None,
             contract_w=draft.contract_w,
             run=self.number,
+            estimated_mwh=sum(estimate.energy_mwh for estimate in draft.estimates),
         )
         return bill, entries
 

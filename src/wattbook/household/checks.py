@@ -62,7 +62,8 @@ CHECKS: Final = (
             SELECT DISTINCT ON (id) id, metered_mwh, household_mwh, paid_mwh, exception_mwh FROM (
                 SELECT id, 0 AS revision, metered_mwh, household_mwh, paid_mwh, exception_mwh FROM household.bills
                 UNION ALL
-                SELECT bill.id, note.revision, bill.metered_mwh, note.household_mwh, note.paid_mwh, note.exception_mwh
+                SELECT bill.id, note.revision, coalesce(note.metered_mwh, bill.metered_mwh), note.household_mwh,
+                       note.paid_mwh, note.exception_mwh
                 FROM household.credit_notes AS note JOIN household.bills AS bill ON bill.id = note.bill
             ) AS document ORDER BY id, revision DESC
         )

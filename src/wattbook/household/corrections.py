@@ -14,14 +14,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
-from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.book.posting import post
-from wattbook.book.transfers import Transfer, fact_id
+from wattbook.book.transfers import Transfer
 from wattbook.household import documents, store
-from wattbook.household.assessment import RE_RATED, Charge, Share, allocate, assess
+from wattbook.household.assessment import Charge, Share, allocate, assess
 from wattbook.household.billing import charges_in_time
 from wattbook.household.documents import Bill, CreditNote
 from wattbook.household.payments import ChargedInterval, PaymentInformation, PaymentState, checked
@@ -314,32 +313,22 @@ def _draft(
     bill: Bill, notes: Sequence[CreditNote], before: Sequence[Charge], after: Sequence[Charge], at: datetime
 ) -> tuple[_Correction, list[Transfer]]:
     """credit = issued − re-rated with everything now known − credits already given."""
-    assessed = assess(household_tariff(bill.tariff), bill.period, bill.measured_mwh, after, bill.contract_w)
+    stands = documents.standing(bill, notes)
+    assessed = assess(household_tariff(bill.tariff), bill.period, stands.slots_mwh, after, bill.contract_w)
     credit = documents.corrected(bill, notes).minus(assessed.lines)
-    moved = _moved(allocate(bill.measured_mwh, before), assessed.shares)
+    moved = moved_shares(allocate(stands.slots_mwh, before), assessed.shares)
     revision = len(notes) + 1
     note_id = f"{bill.id}:{revision}"
     ledger = Ledger(f"credit:{note_id}", bill.household, bill.utility, bill.currency, bill.ends_at)
     entries = [*paid_elsewhere(ledger, moved), *sale(ledger, credit.negated)]
     if not entries:
         return _Correction(bill, None, assessed.exception_mwh), entries
-    note = CreditNote(
-        id=note_id,
-        bill=bill.id,
-        revision=revision,
-        issued_at=at,
-        policy=RE_RATED,
-        currency=bill.currency,
-        paid_mwh=assessed.paid_mwh,
-        exception_mwh=assessed.exception_mwh,
-        household_mwh=assessed.household_mwh,
-        lines=credit,
-        posting=UUID(fact_id(entries[0].fact)),
-    )
+    note = documents.credit_note(bill, revision, assessed, credit, stands, posting=entries[0].fact, issued_at=at)
     return _Correction(bill, note, assessed.exception_mwh), entries
 
 
-def _moved(before: Mapping[str, Share], after: Mapping[str, Share]) -> dict[str, Share]:
+def moved_shares(before: Mapping[str, Share], after: Mapping[str, Share]) -> dict[str, Share]:
+    """What changes hands between two allocations, by payment server."""
     nothing = Share()
     return {server: after.get(server, nothing).minus(before.get(server, nothing)) for server in {*before, *after}}
 

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wattbook.book.transfers import fact_id
 from wattbook.household import store
-from wattbook.household.assessment import Lines
+from wattbook.household.assessment import Assessment, Lines
+from wattbook.household.estimation import Estimate
 from wattbook.kernel.units import Currency, Energy, Money
 from wattbook.tariffs.period import BillingPeriod
 
@@ -30,6 +33,7 @@ class Bill:
         slots_mwh: what was measured of each slot of the tariff's schedule; None where there is one.
         contract_w: contracted power in watts, where the tariff charges for it.
         run: number of the bill run that issued it.
+        estimated_mwh: part of what was metered that is an estimate; a bill with one is provisional.
     """
 
     id: str
@@ -52,6 +56,12 @@ class Bill:
     slots_mwh: tuple[int, ...] | None = None
     contract_w: int | None = None
     run: int | None = None
+    estimated_mwh: int = 0
+
+    @property
+    def stage(self) -> str:
+        """`provisional` while some of it is an estimate, which a true value will correct; else `final`."""
+        return "provisional" if self.estimated_mwh else "final"
 
     @property
     def measured_mwh(self) -> tuple[int, ...]:
@@ -87,6 +97,8 @@ class CreditNote:
         revision: 1 for the first note of a bill.
         paid_mwh: of the whole period, as known now; the same holds for `exception_mwh` and `household_mwh`.
         lines: what each line of the bill is less by, with the rounding line that makes them sum to the total.
+        reason: `payments` that became known or were withdrawn, or `readings` that changed.
+        metered_mwh: of the whole period, as known now; so are `slots_mwh` and `estimated_mwh`. None: as in the bill.
     """
 
     id: str
@@ -100,10 +112,29 @@ class CreditNote:
     household_mwh: int
     lines: Lines
     posting: UUID
+    reason: str = "payments"
+    metered_mwh: int | None = None
+    slots_mwh: tuple[int, ...] | None = None
+    estimated_mwh: int | None = None
 
     @property
     def total(self) -> Money:
         return Money(self.lines.total, Currency.of(self.currency))
+
+
+class Standing(NamedTuple):
+    """What is known now of the energy of a billed period: of each slot of the tariff, and how much is an estimate."""
+
+    slots_mwh: tuple[int, ...]
+    estimated_mwh: int
+
+
+def standing(bill: Bill, notes: Sequence[CreditNote]) -> Standing:
+    """As the latest document says that speaks of it."""
+    for note in reversed(notes):
+        if note.metered_mwh is not None:
+            return Standing(note.slots_mwh or (note.metered_mwh,), note.estimated_mwh or 0)
+    return Standing(bill.measured_mwh, bill.estimated_mwh)
 
 
 def corrected(bill: Bill, notes: Sequence[CreditNote]) -> Lines:
@@ -114,9 +145,51 @@ def corrected(bill: Bill, notes: Sequence[CreditNote]) -> Lines:
     return lines
 
 
+def credit_note(
+    bill: Bill,
+    revision: int,
+    assessed: Assessment,
+    credit: Lines,
+    stands: Standing,
+    *,
+    posting: str,
+    issued_at: datetime,
+    reason: str = "payments",
+) -> CreditNote:
+    """The note that makes a bill what it is assessed as now.
+
+    Args:
+        credit: what each line is less by.
+        stands: what is known of the energy from now on.
+        posting: fact of the first of its postings.
+    """
+    return CreditNote(
+        id=f"{bill.id}:{revision}",
+        bill=bill.id,
+        revision=revision,
+        issued_at=issued_at,
+        policy=bill.policy,
+        currency=bill.currency,
+        paid_mwh=assessed.paid_mwh,
+        exception_mwh=assessed.exception_mwh,
+        household_mwh=assessed.household_mwh,
+        lines=credit,
+        posting=UUID(fact_id(posting)),
+        reason=reason,
+        metered_mwh=assessed.metered_mwh,
+        slots_mwh=stands.slots_mwh if len(stands.slots_mwh) > 1 else None,
+        estimated_mwh=stands.estimated_mwh,
+    )
+
+
 async def bills_of_households(connection: AsyncConnection, households: Sequence[str]) -> list[Bill]:
     """Every bill of these houses, by house and period."""
     return [_bill_of_row(row) for row in await store.bills_of_households(connection, households)]
+
+
+async def find_bills(connection: AsyncConnection, bills: Sequence[str]) -> list[Bill]:
+    """Those of these ids that there are, by house and period."""
+    return [_bill_of_row(row) for row in await store.find_bills(connection, bills)]
 
 
 async def bills_in_time(connection: AsyncConnection, asked: Sequence[tuple[str, datetime, datetime]]) -> list[Bill]:
@@ -157,6 +230,8 @@ async def add_bills(connection: AsyncConnection, bills: Sequence[Bill]) -> None:
                 "slots_mwh": None if bill.slots_mwh is None else list(bill.slots_mwh),
                 "contract_w": bill.contract_w,
                 "run": bill.run,
+                "estimated_mwh": bill.estimated_mwh,
+                "stage": bill.stage,
             }
             | bill.lines._asdict()
             for bill in bills
@@ -179,6 +254,10 @@ async def add_credit_notes(connection: AsyncConnection, notes: Sequence[CreditNo
                 "exception_mwh": note.exception_mwh,
                 "household_mwh": note.household_mwh,
                 "posting": note.posting,
+                "reason": note.reason,
+                "metered_mwh": note.metered_mwh,
+                "slots_mwh": None if note.slots_mwh is None else list(note.slots_mwh),
+                "estimated_mwh": note.estimated_mwh,
             }
             | note.lines._asdict()
             for note in notes
@@ -209,6 +288,7 @@ def _bill_of_row(row: store.Row) -> Bill:
         slots_mwh=None if row["slots_mwh"] is None else tuple(row["slots_mwh"]),
         contract_w=row["contract_w"],
         run=row["run"],
+        estimated_mwh=row["estimated_mwh"],
     )
 
 
@@ -225,8 +305,27 @@ def _note_of_row(row: store.Row) -> CreditNote:
         household_mwh=row["household_mwh"],
         lines=_lines_of_row(row),
         posting=row["posting"],
+        reason=row["reason"],
+        metered_mwh=row["metered_mwh"],
+        slots_mwh=None if row["slots_mwh"] is None else tuple(row["slots_mwh"]),
+        estimated_mwh=row["estimated_mwh"],
     )
 
 
 def _lines_of_row(row: store.Row) -> Lines:
     return Lines(*(row[name] for name in Lines._fields))
+
+
+async def add_estimates(connection: AsyncConnection, estimates: Sequence[tuple[str, Sequence[Estimate]]]) -> None:
+    """Keep with each bill what of it is an estimate."""
+    await store.add_bill_estimates(
+        connection, [estimate._asdict() | {"bill": bill} for bill, parts in estimates for estimate in parts]
+    )
+
+
+async def estimates_of_bills(connection: AsyncConnection, bills: Sequence[str]) -> dict[str, list[Estimate]]:
+    """What of each bill was an estimate when it was issued, by meter and start."""
+    found: dict[str, list[Estimate]] = {bill: [] for bill in bills}
+    for row in await store.bill_estimates(connection, bills):
+        found[row["bill"]].append(Estimate(*(row[name] for name in Estimate._fields)))
+    return found

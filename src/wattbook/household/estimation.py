@@ -33,6 +33,17 @@ _OUTAGE: Final = ("Z76", "Z75")
 """MSCONS states of an outage and of failed communication (STS+Z40)."""
 
 
+class Estimate(NamedTuple):
+    """Consecutive estimated intervals of one method, in [since, until)."""
+
+    meter: str
+    register: str
+    since: datetime
+    until: datetime
+    energy_mwh: int
+    method: str
+
+
 class Known(NamedTuple):
     """What is known around a gap.
 
@@ -80,6 +91,24 @@ def shares(total_mwh: int, weights: Sequence[int]) -> list[int]:
     for place in rests[: total_mwh - sum(parts)]:
         parts[place] += 1
     return parts
+
+
+def stretches(intervals: Sequence[Interval]) -> list[Estimate]:
+    """Intervals by meter and start, those together that follow each other and were made alike."""
+    found: list[Estimate] = []
+    for meter, register, start, minutes, energy_mwh, _, _, method in intervals:
+        end = start + timedelta(minutes=minutes)
+        last = found[-1] if found else None
+        if last is not None and (last.meter, last.register, last.until, last.method) == (
+            meter,
+            register,
+            start,
+            method,
+        ):
+            found[-1] = last._replace(until=end, energy_mwh=last.energy_mwh + energy_mwh)
+        else:
+            found.append(Estimate(meter, register, start, end, energy_mwh, method))
+    return found
 
 
 def _line(gap: Gap, by_start: Mapping[datetime, Interval], step: timedelta, count: int) -> list[int] | None:

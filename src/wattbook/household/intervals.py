@@ -82,12 +82,14 @@ class MeterEnergy(NamedTuple):
     Attributes:
         minutes: that the intervals cover.
         lengths: how many different lengths they have; intervals of one length cannot overlap.
+        estimated_mwh: part of the energy that was not measured but estimated.
     """
 
     energy_mwh: int = 0
     intervals: int = 0
     minutes: int = 0
     lengths: int = 0
+    estimated_mwh: int = 0
 
     def plus(self, other: "MeterEnergy") -> "MeterEnergy":
         """Of two spans that do not overlap; different lengths in the two count as such."""
@@ -96,6 +98,7 @@ class MeterEnergy(NamedTuple):
             self.intervals + other.intervals,
             self.minutes + other.minutes,
             max(self.lengths, other.lengths),
+            self.estimated_mwh + other.estimated_mwh,
         )
 
     def covers(self, span: MeterSpan) -> bool:
@@ -262,6 +265,7 @@ def energy_by_meter(wanted: ibis.Table, current: ibis.Table) -> ibis.Table:
         intervals=counting.count(),
         minutes=counting.minutes.sum(),
         lengths=counting.minutes.nunique(),
+        estimated_mwh=counting.energy_mwh.sum(where=counting.quality == "estimated").fill_null(0),
     )
 
 

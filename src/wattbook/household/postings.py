@@ -75,6 +75,22 @@ def deliveries(ledger: Ledger, balance_group: str, measured: Sequence[Delivery])
         yield from ledger.flow(f"{name}:house", meter, ledger.consumption, delivery.energy_mwh)
 
 
+def redelivered(ledger: Ledger, balance_group: str, changed: Sequence[Delivery]) -> Iterator[Transfer]:
+    """What readings that came later add to what was delivered, or take back where it is less than zero.
+
+    The stretch of the meter's time is taken already, so these postings have none.
+    """
+    for delivery in changed:
+        grid = Account(delivery.network_operator, "grid", ENERGY)
+        meter = Account(delivery.meter, "meter", ENERGY)
+        source = Account(balance_group, "balance_group", ENERGY)
+        name = f"{delivery.meter}:{delivery.span.start:%Y%m%dT%H%MZ}"
+        memo = "corrected by readings that came later"
+        yield from ledger.flow(f"{name}:supply", source, grid, delivery.energy_mwh, memo)
+        yield from ledger.flow(f"{name}:meter", grid, meter, delivery.energy_mwh, memo)
+        yield from ledger.flow(f"{name}:house", meter, ledger.consumption, delivery.energy_mwh, memo)
+
+
 def paid_elsewhere(ledger: Ledger, moved: Mapping[str, Share]) -> Iterator[Transfer]:
     """Energy that leaves the house for those who paid for it; back again where a share is negative."""
     for server, share in sorted(moved.items()):

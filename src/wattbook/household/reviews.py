@@ -1,4 +1,4 @@
-"""Bills whose readings changed after they were issued: noted with the change, assessed again soon after."""
+"""Bills whose readings changed after they were issued are noted with the change; `reassessment` takes them up."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta

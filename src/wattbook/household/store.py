@@ -57,6 +57,25 @@ async def bills_of_households(connection: AsyncConnection, households: Sequence[
     return _rows(found)
 
 
+async def find_bills(connection: AsyncConnection, ids: Sequence[str]) -> list[Row]:
+    bills = tables.bills
+    found = await connection.execute(
+        select(bills).where(bills.c.id.in_(ids)).order_by(bills.c.household, bills.c.first_day)
+    )
+    return _rows(found)
+
+
+async def add_bill_estimates(connection: AsyncConnection, rows: Sequence[Row]) -> None:
+    if rows:
+        await connection.execute(insert(tables.bill_estimates), rows)
+
+
+async def bill_estimates(connection: AsyncConnection, bills: Sequence[str]) -> list[Row]:
+    kept = tables.bill_estimates
+    wanted = select(kept).where(kept.c.bill.in_(bills)).order_by(kept.c.bill, kept.c.meter, kept.c.since)
+    return _rows(await connection.execute(wanted))
+
+
 async def bills_in_time(connection: AsyncConnection, asked: Asked) -> list[Row]:
     found = await connection.execute(
         text(f"""

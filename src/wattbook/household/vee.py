@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.household import estimation, reading_rows, reviews, work_list
-from wattbook.household.estimation import Known, estimate
+from wattbook.household.estimation import Estimate, Known, estimate, stretches
 from wattbook.household.intake.registers import advance
 from wattbook.household.interval_schema import Interval, readings
 from wattbook.household.intervals import IntervalStore, MeterSpan
@@ -36,17 +36,6 @@ _ESPI: Final = {estimation.LINEAR: 9, estimation.LIKE: 8, estimation.ANY: 8}
 _ESPI_OF_QUALITY: Final = {"valid": 17, "questionable": 10, "provisional": 12, "estimated": 8, "edited": 7}
 _MSCONS: Final = {"valid": "220", "questionable": "20", "provisional": "Z18", "estimated": "67", "edited": "67"}
 _MSCONS_METHOD: Final = {estimation.LINEAR: "Z92", estimation.LIKE: "ZJ2", estimation.ANY: "ZJ2"}
-
-
-class Estimate(NamedTuple):
-    """Consecutive estimated intervals of one method, in [since, until)."""
-
-    meter: str
-    register: str
-    since: datetime
-    until: datetime
-    energy_mwh: int
-    method: str
 
 
 class Completed(NamedTuple):
@@ -111,24 +100,6 @@ async def _complete(
         await store.write(connection, f"estimates {now:%Y-%m-%dT%H:%M:%S.%fZ}", readings(made.values()), now=now)
     await work_list.open_items(connection, noted, now)
     return results
-
-
-def stretches(intervals: Sequence[Interval]) -> list[Estimate]:
-    """Intervals by meter and start, those together that follow each other and were made alike."""
-    found: list[Estimate] = []
-    for meter, register, start, minutes, energy_mwh, _, _, method in intervals:
-        end = start + timedelta(minutes=minutes)
-        last = found[-1] if found else None
-        if last is not None and (last.meter, last.register, last.until, last.method) == (
-            meter,
-            register,
-            start,
-            method,
-        ):
-            found[-1] = last._replace(until=end, energy_mwh=last.energy_mwh + energy_mwh)
-        else:
-            found.append(Estimate(meter, register, start, end, energy_mwh, method))
-    return found
 
 
 async def check(

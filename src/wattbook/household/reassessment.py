@@ -1,0 +1,111 @@
+"""Bills assessed again because their readings changed.
+
+A true value that comes in place of an estimate, a later version, an edit: the period is summed and assessed anew from
+everything known, and the difference to what stands is a credit note, or a charge, as after a late payment.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wattbook.book.lookup import postings_of
+from wattbook.book.posting import post
+from wattbook.book.transfers import Transfer
+from wattbook.household import documents, store, work_list
+from wattbook.household.assessment import Charge, allocate, assess
+from wattbook.household.billing import Measured, charges_in_time, measure_again
+from wattbook.household.corrections import moved_shares
+from wattbook.household.documents import Bill, CreditNote, Standing
+from wattbook.household.intervals import IntervalStore
+from wattbook.household.postings import Delivery, Ledger, paid_elsewhere, redelivered, sale
+from wattbook.household.work_list import Finding, Kind
+from wattbook.kernel.clock import utc
+from wattbook.kernel.errors import WattbookError
+from wattbook.tariffs.catalogue import household_tariff
+from wattbook.tariffs.schedule import compile_household
+
+
+async def assess_again(
+    connection: AsyncConnection, intervals: IntervalStore, balance_group: str, *, now: datetime, limit: int = 200
+) -> list[CreditNote]:
+    """Assess noted bills again, and issue a credit note for each whose energy is another now.
+
+    A bill that cannot be summed up any more, as when readings were taken back, stays as it is and is put on the work
+    list.
+
+    Args:
+        balance_group: from which the utility supplies the houses.
+        limit: bills in one call; what is beyond stays noted.
+    """
+    bills = await documents.find_bills(connection, await store.take_reviews(connection, limit))
+    await store.lock_houses(connection, [bill.household for bill in bills])
+    measured = await measure_again(connection, intervals, bills, now=utc(now))
+    notes = await documents.credit_notes_of_bills(connection, [bill.id for bill in bills])
+    schedules = [compile_household(household_tariff(bill.tariff), bill.period) for bill in bills]
+    periods = [(bill.household, bill.starts_at, bill.ends_at) for bill in bills]
+    charges = await charges_in_time(connection, periods, schedules)
+    drafted: list[tuple[CreditNote, list[Transfer]]] = []
+    for bill, charged in zip(bills, charges, strict=True):
+        found = measured[bill.id]
+        if isinstance(found, Measured):
+            drafted += await _drafted(connection, bill, notes[bill.id], found, charged, balance_group, utc(now))
+        else:
+            await _cannot(connection, bill, found, utc(now))
+    for outcome in await post(connection, [entries for _, entries in drafted], booked_at=utc(now)):
+        if isinstance(outcome, WattbookError):
+            raise outcome
+    await documents.add_credit_notes(connection, [note for note, _ in drafted])
+    return [note for note, _ in drafted]
+
+
+async def _drafted(
+    connection: AsyncConnection,
+    bill: Bill,
+    notes: Sequence[CreditNote],
+    found: Measured,
+    charges: Sequence[Charge],
+    balance_group: str,
+    now: datetime,
+) -> list[tuple[CreditNote, list[Transfer]]]:
+    """The note and its postings; nothing where the energy is what it was."""
+    before = documents.standing(bill, notes)
+    stands = Standing(found.slots_mwh, sum(estimate.energy_mwh for estimate in found.estimates))
+    assessed = assess(household_tariff(bill.tariff), bill.period, stands.slots_mwh, charges, bill.contract_w)
+    credit = documents.corrected(bill, notes).minus(assessed.lines)
+    changed = await _changed(connection, bill, notes, found.deliveries)
+    revision = len(notes) + 1
+    ledger = Ledger(f"credit:{bill.id}:{revision}", bill.household, bill.utility, bill.currency, bill.ends_at)
+    entries = [
+        *redelivered(ledger, balance_group, changed),
+        *paid_elsewhere(ledger, moved_shares(allocate(before.slots_mwh, charges), assessed.shares)),
+        *sale(ledger, credit.negated),
+    ]
+    if not entries:
+        return []
+    note = documents.credit_note(
+        bill, revision, assessed, credit, stands, posting=entries[0].fact, issued_at=now, reason="readings"
+    )
+    return [(note, entries)]
+
+
+async def _changed(
+    connection: AsyncConnection, bill: Bill, notes: Sequence[CreditNote], deliveries: Sequence[Delivery]
+) -> list[Delivery]:
+    """By how much each meter's energy differs from what the bill and its notes have posted."""
+    documents_of_bill = [f"bill:{bill.id}", *(f"credit:{note.id}" for note in notes if note.reason == "readings")]
+    names = [f"{each.meter}:{each.span.start:%Y%m%dT%H%MZ}:meter" for each in deliveries]
+    facts = {name: [f"{document}:{name}" for document in documents_of_bill] for name in names}
+    posted = await postings_of(connection, [fact for each in facts.values() for fact in each])
+    changed = []
+    for name, delivery in zip(names, deliveries, strict=True):
+        found = [posted[fact] for fact in facts[name] if fact in posted]
+        had_mwh = sum(each.amount if each.debit.purpose == "meter" else -each.amount for each in found)
+        changed.append(delivery._replace(energy_mwh=delivery.energy_mwh - had_mwh))
+    return changed
+
+
+async def _cannot(connection: AsyncConnection, bill: Bill, error: WattbookError, now: datetime) -> None:
+    words = f"bill {bill.id} cannot be assessed again: {error.message}"
+    finding = Finding(Kind.CANNOT_ESTIMATE, None, None, bill.starts_at, bill.ends_at, words, household=bill.household)
+    await work_list.open_items(connection, [finding], now)
