@@ -48,12 +48,8 @@ def parse_record(content: Any) -> ChargeRecord:
     """
     if not isinstance(content, Mapping):
         raise InvalidInput("CDR: must be an object")
-    periods = content.get("charging_periods") or []
-    if not isinstance(periods, list) or len(periods) > PERIODS_MAX:
-        raise InvalidInput(f"CDR: charging_periods must be a list of at most {PERIODS_MAX} periods")
-    tariffs = content.get("tariffs") or []
-    if not isinstance(tariffs, list) or len(tariffs) > TARIFFS_MAX:
-        raise InvalidInput(f"CDR: tariffs must be a list of at most {TARIFFS_MAX} tariffs")
+    periods = _list(content, "charging_periods", PERIODS_MAX)
+    tariffs = _list(content, "tariffs", TARIFFS_MAX)
     read = [_period(period, f"charging_periods[{place}]") for place, period in enumerate(periods)]
     started_at = content.get("start_date_time")
     return ChargeRecord(
@@ -121,6 +117,14 @@ def _notes(
 
 
 # ------------------------------------------------------------------------------------------------------------ reading
+
+
+def _list(content: Mapping[str, Any], name: str, most: int) -> list[Any]:
+    found = content.get(name)
+    found = [] if found is None else found
+    if not isinstance(found, list) or len(found) > most:
+        raise InvalidInput(f"CDR: {name} must be a list of at most {most}")
+    return found
 
 
 def _period(content: Any, place: str) -> SessionPeriod:

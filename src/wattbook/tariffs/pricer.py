@@ -28,6 +28,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from fractions import Fraction
+from functools import cached_property
 from itertools import pairwise
 from math import lcm
 from typing import Final, NamedTuple
@@ -45,7 +46,7 @@ from wattbook.tariffs.restrictions import (
     local_moment,
     read_restrictions,
 )
-from wattbook.tariffs.session_price import Amount, Charge, Limit, Price, Rate
+from wattbook.tariffs.session_price import NOTHING, Amount, Charge, Limit, Price, Rate
 from wattbook.tariffs.station import (
     Dimension,
     PriceComponent,
@@ -107,24 +108,24 @@ class Pricer:
     limits: tuple[ScaledLimit, ...]
     restrictions: tuple[Restrictions, ...] = field(default=())
 
-    @property
+    @cached_property
     def by_calendar(self) -> bool:
         return any(each.by_calendar for each in self.restrictions)
 
-    @property
+    @cached_property
     def by_course(self) -> bool:
         """Whether the price depends on when and how energy flowed, and not on the totals alone."""
         return any(each.by_course for each in self.restrictions)
 
-    @property
+    @cached_property
     def by_power(self) -> bool:
         return any(each.power_mw != ANY for each in self.restrictions)
 
-    @property
+    @cached_property
     def by_current(self) -> bool:
         return any(each.current_ma != ANY for each in self.restrictions)
 
-    @property
+    @cached_property
     def prices_parking(self) -> bool:
         return bool(self.lanes[_PARKING])
 
@@ -435,10 +436,11 @@ def _total(charges: Sequence[Charge]) -> Amount:
         rate, volume = charge.rate, charge.volume
         before, after = by_scale.get(rate.scale, (0, 0))
         by_scale[rate.scale] = before + volume * rate.before, after + volume * rate.after
-    before_tax, after_tax = Fraction(), Fraction()
-    for scale, (before, after) in by_scale.items():
-        before_tax, after_tax = before_tax + Fraction(before, scale), after_tax + Fraction(after, scale)
-    return Amount(before_tax, after_tax)
+    parts = [Amount(Fraction(before, scale), Fraction(after, scale)) for scale, (before, after) in by_scale.items()]
+    total = parts[0] if parts else NOTHING
+    for part in parts[1:]:  # of another tariff
+        total = Amount(total.before_tax + part.before_tax, total.after_tax + part.after_tax)
+    return total
 
 
 def _limited(charges: Sequence[Charge], pricers: Sequence[Pricer | None]) -> tuple[Amount, tuple[Limit, ...]]:

@@ -125,11 +125,11 @@ class Price:
 
     @property
     def before_tax(self) -> Fraction:
-        return self.bought.before_tax - self.fed_in.before_tax
+        return self.bought.before_tax - self.fed_in.before_tax if self.fed_in.before_tax else self.bought.before_tax
 
     @property
     def after_tax(self) -> Fraction:
-        return self.bought.after_tax - self.fed_in.after_tax
+        return self.bought.after_tax - self.fed_in.after_tax if self.fed_in.after_tax else self.bought.after_tax
 
     @property
     def tax_stated(self) -> bool:
