@@ -230,5 +230,6 @@ async def test_the_description_lists_every_route(client: httpx.AsyncClient) -> N
         "POST /authority/roots",
         "GET /changes",
         "POST /tokens",
+        "GET /tokens",
         "GET /tokens/{uid}",
     }

@@ -416,6 +416,34 @@ async def test_tokens_are_registered_and_found(client: httpx.AsyncClient, estate
     assert [(each["before"] or {}).get("valid") for each in changes] == [True, None]
 
 
+async def test_tokens_are_listed_page_by_page_and_of_whom_one_asks(client: httpx.AsyncClient, estate: Estate) -> None:
+    known = [each["uid"] for each in (await client.get("/tokens")).json()["tokens"]]
+    tokens = [
+        {"uid": f"{letter}E0{number}", "contract": f"KRWTBC0000000{number}A", "valid": number != 2}
+        for number in range(4)
+        for letter in "fE"
+    ]
+    tokens[3]["customer"] = estate.customer(0)
+    await client.post("/tokens", json=tokens)
+    expected = sorted([*known, *(str(each["uid"]) for each in tokens)], key=str.casefold)
+    listed: list[str] = []
+    after: dict[str, str] = {"limit": "2"}
+    while True:
+        page = (await client.get("/tokens", params=after)).json()
+        listed += [each["uid"] for each in page["tokens"]]
+        if page["next"] is None:
+            break
+        after["after"] = page["next"]
+    assert listed == expected
+    invalid = (await client.get("/tokens", params={"valid": False})).json()["tokens"]
+    assert {each["uid"] for each in invalid} == {"fE02", "EE02"}
+    own = (await client.get("/tokens", params={"customer": estate.customer(0)})).json()["tokens"]
+    assert tokens[3]["uid"] in [each["uid"] for each in own]
+    assert {each["customer"] for each in own} == {estate.customer(0)}
+    assert (await client.get("/tokens", params={"party": "ZZ*ZZZ"})).json() == {"tokens": [], "next": None}
+    assert (await client.get("/tokens", params={"after": "x"})).status_code == 422
+
+
 async def test_frames_that_were_not_accepted_are_shown_with_their_reason(
     client: httpx.AsyncClient, gateway: Gateway, estate: Estate
 ) -> None:

@@ -3,15 +3,25 @@
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from wattbook.api.access import caller
 from wattbook.api.bodies import answer
+from wattbook.api.changes import Limit
 from wattbook.api.services import Services
 from wattbook.kernel.errors import Conflict, NotFound
 from wattbook.registry.changes import Change, record_changes
-from wattbook.registry.customers import Holder, Token, TokenType, Whitelist, add_tokens, find_tokens
+from wattbook.registry.customers import (
+    Holder,
+    Token,
+    TokenType,
+    Whitelist,
+    add_tokens,
+    find_tokens,
+    list_tokens,
+    place_of,
+)
 from wattbook.registry.validity import Ambiguous, Missing
 
 TOKENS_MAX = 10_000
@@ -61,6 +71,27 @@ def router(services: Services) -> APIRouter:
                 ],
             )
         return answer({"tokens": tokens}, 201)
+
+    @routes.get("/tokens")
+    async def every(
+        after: Annotated[str | None, Query(max_length=300)] = None,
+        party: Annotated[str | None, Query(max_length=6)] = None,
+        customer: Annotated[str | None, Query(max_length=36)] = None,
+        valid: bool | None = None,
+        limit: Limit = 100,
+    ) -> Response:
+        """Tokens in the order of their uids, of whom one asks; `next` is the `after` of the following page."""
+        async with database.snapshot() as connection:
+            found = await list_tokens(
+                connection,
+                after=None if after is None else after.split("|"),
+                party=party,
+                customer=customer,
+                valid=valid,
+                limit=limit,
+            )
+        following = "|".join(place_of(found[-1])) if len(found) == limit else None
+        return answer({"tokens": found, "next": following})
 
     @routes.get("/tokens/{uid}")
     async def one(uid: str) -> Response:

@@ -17,6 +17,7 @@ from wattbook.registry import checks, store, tables
 from wattbook.registry.units import Unit, unit_id
 from wattbook.registry.validity import Ambiguous, Missing, only
 
+PAGE_SIZE_MAX = 1_000
 VAT_ID_LENGTH_MAX = 20
 VISUAL_NUMBER_LENGTH_MAX = 64  # OCPI 2.2.1, tokens module
 _LANGUAGE = re.compile(r"[a-z]{2}")
@@ -152,6 +153,33 @@ async def find_tokens(connection: AsyncConnection, uids: Sequence[str]) -> list[
     """
     found = await store.tokens_of_uids(connection, [folded_uid(uid) for uid in uids])
     return [holder_of(uid, msgspec.json.decode(row, type=list[Holder])) for uid, row in zip(uids, found, strict=True)]
+
+
+async def list_tokens(
+    connection: AsyncConnection,
+    *,
+    after: Sequence[str] | None = None,
+    party: str | None = None,
+    customer: str | None = None,
+    valid: bool | None = None,
+    limit: int = PAGE_SIZE_MAX,
+) -> list[Token]:
+    """Tokens in the order of their uids, of one issuer or customer or of all; with `after`, those that come after the
+    token of this `place_of`.
+
+    Raises:
+        InvalidInput: a page of less than one token or more than 1000, or no place.
+    """
+    if after is not None and len(after) != 3:
+        raise InvalidInput("a place in the list of tokens has a uid, an issuer and a type")
+    checks.whole(limit, "tokens on a page", 1, PAGE_SIZE_MAX)
+    rows = await store.tokens_page(connection, after, {"party": party, "customer": customer, "valid": valid}, limit)
+    return [msgspec.json.decode(row, type=Token) for row in rows]
+
+
+def place_of(token: Token) -> tuple[str, str, str]:
+    """Where a token stands in the list."""
+    return folded_uid(token.uid), token.party, token.type.value
 
 
 def holder_of(uid: str, candidates: Sequence[Holder]) -> Holder | Missing | Ambiguous[Holder]:

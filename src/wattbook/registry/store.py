@@ -192,6 +192,26 @@ async def tokens_of_uids(connection: AsyncConnection, uids: Sequence[str]) -> li
     return list(found.scalars())
 
 
+async def tokens_page(
+    connection: AsyncConnection, after: Sequence[str] | None, wanted: Mapping[str, Any], limit: int
+) -> Sequence[str]:
+    """Each as JSON; `wanted` are columns and what they are, None: anything."""
+    chosen = {name: value for name, value in wanted.items() if value is not None}
+    conditions = [f"{name} = :{name}" for name in chosen]
+    if after is not None:
+        conditions.append("(uid_folded, party, type) > (:uid, :issuer, :kind)")
+        chosen |= dict(zip(("uid", "issuer", "kind"), after, strict=True))
+    found = await connection.execute(
+        text(f"""
+            SELECT to_jsonb(token.*)::text FROM registry.tokens AS token
+            {"WHERE" if conditions else ""} {" AND ".join(conditions)}
+            ORDER BY uid_folded, party, type LIMIT :limit
+        """),
+        chosen | {"limit": limit},
+    )
+    return found.scalars().all()
+
+
 async def clearance(
     connection: AsyncConnection,
     stations: Sequence[str],
