@@ -1,5 +1,6 @@
 """Sessions that have not ended: who is silent, and the stop that must do when no station says one (R26)."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -51,6 +52,20 @@ async def silent_sessions(connection: AsyncConnection, since: datetime, *, limit
         {"since": utc(since), "limit": limit},
     )
     return [OpenSession(*row) for row in found]
+
+
+async def open_places(connection: AsyncConnection, stations: Sequence[str]) -> dict[tuple[str, int], datetime]:
+    """(station, its number of the EVSE) → since when, by our clock, the session runs that began there last."""
+    found = await connection.execute(
+        text("""
+            SELECT DISTINCT ON (station_id, connector_no) station_id, connector_no, received_at
+            FROM charging.sessions
+            WHERE ended_at IS NULL AND station_id = ANY(CAST(:stations AS text[]))
+            ORDER BY station_id, connector_no, received_at DESC
+        """),
+        {"stations": sorted(set(stations))},
+    )
+    return {(row[0], row[1]): row[2] for row in found}
 
 
 def estimated_stop(session: OpenSession) -> SessionStop:

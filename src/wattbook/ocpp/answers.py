@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.ocpp import remote_starts
+from wattbook.ocpp import remote_starts, schedules
 from wattbook.ocpp.commands import decode_payload
 from wattbook.ocpp.kept import availability, profiles, reservations, settings, tariffs
 from wattbook.ocpp.kept.answered import Answered, Taker
@@ -29,8 +29,8 @@ TAKERS: Final[Mapping[str, Taker]] = {
     "ChangeAvailability": availability.changed,
     "ReserveNow": reservations.reserved,
     "CancelReservation": reservations.cancelled,
-    "SetChargingProfile": profiles.set_profiles,
-    "ClearChargingProfile": profiles.cleared_profiles,
+    "SetChargingProfile": schedules.set_profiles,
+    "ClearChargingProfile": schedules.cleared_profiles,
     "GetCompositeSchedule": profiles.told_schedules,
     "SetDefaultTariff": tariffs.set_default,
     "GetTariffs": tariffs.told,

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from wattbook.kernel.clock import ManualClock
 from wattbook.kernel.errors import Conflict, NotFound
+from wattbook.ocpp.charging_profiles import ChargingProfiles
 from wattbook.ocpp.errors import ErrorCode, RpcError
 from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import (
@@ -37,7 +38,6 @@ from wattbook.ocpp.messages import (
 )
 from wattbook.ocpp.station import Commands
 from wattbook.simulate import settings, smart_charging
-from wattbook.simulate.charging_profiles import ChargingProfiles
 from wattbook.simulate.evses import Evse
 from wattbook.simulate.outbox import Retries
 from wattbook.simulate.sessions import Pace, Session

@@ -99,9 +99,10 @@ async def exchange(station: SimulatedStation, visit: Visit) -> Outcome:
 
 
 async def watched(station: SimulatedStation, visit: Visit) -> Outcome:
-    """Slowly enough that somebody may send a charging profile meanwhile, which is obeyed (K).
+    """Slowly enough that charging profiles come while it runs, and are obeyed (K).
 
-    Simulated time is over: a schedule with a start of its own has one after the session, a relative one holds.
+    Since 2.0.1 the vehicle tells what it needs and is sent a schedule. Simulated time is over: a schedule with a start
+    of its own has one after the session; those for vehicles are relative and hold.
     """
     return await station.charge(
         visit.token,

@@ -18,6 +18,7 @@ from typing import Protocol, TypeVar
 from wattbook.kernel.clock import ManualClock
 from wattbook.kernel.errors import InvalidInput, WattbookError
 from wattbook.kernel.units import MWH_PER_WH, div_ceil, div_floor
+from wattbook.ocpp.charging_profiles import PHASES, UNLIMITED, VOLTS, Limit
 from wattbook.ocpp.errors import ConnectionLost
 from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import (
@@ -34,7 +35,6 @@ from wattbook.ocpp.messages import (
     TransactionStarted,
     TransactionStopped,
 )
-from wattbook.simulate.charging_profiles import PHASES, UNLIMITED, VOLTS, Limit
 from wattbook.simulate.evses import Evse
 from wattbook.simulate.vehicles import Flow, Vehicle, charge, feed_in
 

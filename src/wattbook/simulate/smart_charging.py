@@ -9,9 +9,7 @@ from typing import Final, Protocol
 
 from wattbook.kernel.clock import Clock
 from wattbook.kernel.errors import InvalidInput
-from wattbook.ocpp.dialects.fields import write_time
-from wattbook.ocpp.frames import JsonObject
-from wattbook.simulate.charging_profiles import (
+from wattbook.ocpp.charging_profiles import (
     PHASES,
     VOLTS,
     ChargingProfile,
@@ -20,6 +18,8 @@ from wattbook.simulate.charging_profiles import (
     place_of,
     read_profile,
 )
+from wattbook.ocpp.dialects.fields import write_time
+from wattbook.ocpp.frames import JsonObject
 from wattbook.simulate.evses import Evse
 from wattbook.simulate.sessions import Session
 

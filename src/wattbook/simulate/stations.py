@@ -16,6 +16,7 @@ import structlog
 
 from wattbook.kernel.clock import ManualClock
 from wattbook.kernel.errors import Conflict, NotFound, Refused, WattbookError
+from wattbook.ocpp.charging_profiles import ChargingProfiles
 from wattbook.ocpp.messages import (
     Answer,
     Authorization,
@@ -27,7 +28,6 @@ from wattbook.ocpp.messages import (
     TransactionStartedAnswer,
 )
 from wattbook.ocpp.versions import V16
-from wattbook.simulate.charging_profiles import ChargingProfiles
 from wattbook.simulate.commands import VerbatimCommand, commands_of
 from wattbook.simulate.evses import Evse
 from wattbook.simulate.line import Address, Line, Speech, Tally

@@ -16,6 +16,7 @@ from wattbook.ocpp.kept.reservations import change
 from wattbook.ocpp.message_handler import InboundMessage
 from wattbook.ocpp.messages import Verbatim, VerbatimAnswer
 from wattbook.ocpp.notices import Notice, keep
+from wattbook.ocpp.schedules import external_limit, external_limit_cleared
 
 
 log = structlog.get_logger(__name__)
@@ -42,6 +43,8 @@ TAKERS: Final[Mapping[str, Callable[[AsyncConnection, Notice], Awaitable[None]]]
     "ReservationStatusUpdate": _reservation,
     "ReportChargingProfiles": _profiles,
     "NotifySettlement": _settlement,
+    "NotifyChargingLimit": external_limit,
+    "ClearedChargingLimit": external_limit_cleared,
 }
 """What some of them tell of what the station keeps."""
 

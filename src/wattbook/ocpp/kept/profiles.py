@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
@@ -13,6 +14,8 @@ from wattbook.kernel.clock import parse_rfc3339
 from wattbook.ocpp.dialects.fields import whole
 from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.kept.answered import Answered, evse_no, json_text
+
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 PURPOSES_OF_1_6: Final = {"ChargePointMaxProfile": "ChargingStationMaxProfile"}
 
@@ -152,6 +155,11 @@ def read_profile(station_id: str, payload: JsonObject, at: datetime) -> KeptProf
         profile,
         at,
     )
+
+
+def exact(json: bytes | str) -> Any:
+    """A JSON value with exact numbers."""
+    return _decode(json)
 
 
 async def reported(connection: AsyncConnection, station_id: str, payload: JsonObject, at: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Charging profiles at a station: which limit holds at an outlet at a moment (OCPP 1.6, 3.13; 2.0.1 Part 2, K).
+"""Charging profiles, at either end: which limit holds at an outlet at a moment (OCPP 1.6, 3.13; 2.0.1 Part 2, K).
 
 Of the profiles of one purpose the highest stack level that says something about the moment counts. A transaction's own
 profile stands in the place of the default one; the limit of the whole station bounds both, and is shared equally by the
@@ -208,13 +208,20 @@ class ChargingProfiles:
         return _least((transactions, *shared))
 
     def composite(
-        self, evse: int, since: datetime, lasting: timedelta, most_w: int, transaction_id: str | None = None
+        self,
+        evse: int,
+        since: datetime,
+        lasting: timedelta,
+        most_w: int,
+        transaction_id: str | None = None,
+        *,
+        sharing: int = 1,
     ) -> list[tuple[int, int]]:
         """Second from `since` → watts that hold from then on, never more than `most_w` (K08)."""
         found: list[tuple[int, int]] = []
         moment, end = since, since + lasting
         while moment < end:
-            limit = self.limit(evse, moment, since, transaction_id)
+            limit = self.limit(evse, moment, since, transaction_id, sharing=sharing)
             power_w = most_w if limit.power_w is None else min(most_w, limit.power_w)
             if not found or found[-1][1] != power_w:
                 found.append(((moment - since) // SECOND, power_w))
