@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """What an operator may set. `docs/operating.md` lists it; nothing else is read from the environment."""
 
-    model_config = SettingsConfigDict(env_prefix="WATTBOOK_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="WATTBOOK_", extra="ignore", env_parse_none_str="none")
 
     data: Path = Field(default=Path("data"), description="folder of the embedded database and of interval files")
     database_url: str | None = Field(default=None, description="a PostgreSQL server instead of the embedded one")
@@ -140,8 +140,11 @@ class Settings(BaseSettings):
 
     def environment(self) -> dict[str, str]:
         """The variables by which another process gets the same settings."""
-        said = self.model_dump(mode="json", exclude_none=True)
-        texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in said.items()}
+        said = self.model_dump(mode="json")
+        texts = {
+            name: "none" if value is None else value if isinstance(value, str) else json.dumps(value)
+            for name, value in said.items()
+        }
         return {f"WATTBOOK_{name.upper()}": text for name, text in texts.items()}
 
     @property
