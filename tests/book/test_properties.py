@@ -12,13 +12,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from tests.conftest import fresh_database
 from wattbook.book.accounts import ENERGY, Account
 from wattbook.book.audit import audit
 from wattbook.book.posting import Posted, post
-from wattbook.book.statements import balances
+from wattbook.book.statements import balances, set_floor
 from wattbook.book.transfers import Capture, Entry, Hold, Span, Transfer, Void
 from wattbook.db.embedded import EmbeddedServer
 from wattbook.db.engine import Database
@@ -171,6 +172,42 @@ async def test_floors_hold_when_many_draw_on_one_wallet_at_once(database: Databa
     async with database.snapshot() as connection:
         assert (await balances(connection, [wallet(CUSTOMERS[0])]))[wallet(CUSTOMERS[0])].available == 0
         assert (await audit(connection)).holds
+
+
+async def test_posters_that_meet_on_old_and_new_accounts_never_wait_in_a_circle(database: Database) -> None:
+    """Who found only the old accounts locks the new one last; so must who finds all of them, whatever their names."""
+    first, second = Account("y", "wallet", "KRW"), Account("z", "wallet", "KRW")
+    new = Account("a", "sale", "KRW")
+    async with database.transaction() as connection:
+        await post(connection, [top_up("s:y", "y", 9), top_up("s:z", "z", 9)], booked_at=NOW)
+
+    async def pay(fact: str, *wallets: Account) -> Posted | WattbookError:
+        group = [Transfer(fact=f"{fact}:{own.owner}", debit=own, credit=new, amount=1, event_at=NOW) for own in wallets]
+        async with database.transaction() as connection:
+            return (await post(connection, [group], booked_at=NOW))[0]
+
+    async def waiting(posters: int) -> None:
+        while True:
+            async with database.snapshot() as connection:
+                found = await connection.execute(
+                    text("""
+                        SELECT count(*) FROM pg_stat_activity
+                        WHERE wait_event_type = 'Lock' AND datname = current_database()
+                    """)
+                )
+                if found.scalar_one() == posters:
+                    return
+
+    async with asyncio.timeout(60), database.transaction() as holds_second:
+        await set_floor(holds_second, second, 0)
+        async with database.transaction() as makes_new:
+            made = [Transfer(fact="made", debit=first, credit=new, amount=1, event_at=NOW)]
+            await post(makes_new, [made], booked_at=NOW)
+            found_old = asyncio.create_task(pay("found old", first, second))
+            await waiting(1)
+        found_all = asyncio.create_task(pay("found all", first))
+        await waiting(2)
+    assert [await found_old, await found_all] == [Posted.NEW, Posted.NEW]
 
 
 amounts = st.integers(min_value=1, max_value=500)

@@ -1,6 +1,6 @@
 """Posting: thousands of transfers in one transaction with a fixed number of statements.
 
-All accounts of a batch are locked first, in the order of their names, so two posters never wait in a circle. From then
+All accounts of a batch are locked first, in the order of their ids, so two posters never wait in a circle. From then
 on nobody else can change them, and the batch is played in memory exactly as it would be one group after the other:
 facts that are known already, floors, holds. What stands is written at once: the transfers by COPY, each account by one
 update.

@@ -121,7 +121,10 @@ async def accounts_of_holds(connection: AsyncConnection, holds: Sequence[bytes])
 
 
 async def lock_accounts(connection: AsyncConnection, keys: Iterable[Account]) -> dict[Account, AccountRow]:
-    """Every account, made when it is missing, locked in the order of keys."""
+    """Every account, made when it is missing, locked in the order of ids.
+
+    Of ids, because what is made later has a higher one: who locks what he found, then what he made, keeps the order.
+    """
     wanted = sorted(keys)
     locked = await _lock_existing(connection, wanted)
     missing = [key for key in wanted if key not in locked]
@@ -150,13 +153,17 @@ async def _lock_existing(connection: AsyncConnection, keys: Sequence[Account]) -
         connection,
         """
         SELECT place, id, floor, debits_posted, credits_posted, debits_pending, credits_pending, version, version
-        FROM unnest(string_to_array(%s, chr(31)), string_to_array(%s, chr(31)), string_to_array(%s, chr(31)))
-             WITH ORDINALITY AS wanted(owner, purpose, commodity, place)
-        CROSS JOIN LATERAL (
-            SELECT * FROM book.accounts AS account
-            WHERE (account.owner, account.purpose, account.commodity) = (wanted.owner, wanted.purpose, wanted.commodity)
-            FOR UPDATE
-        ) AS account
+        FROM (
+            SELECT place, found.id AS own_id
+            FROM unnest(string_to_array(%s, chr(31)), string_to_array(%s, chr(31)), string_to_array(%s, chr(31)))
+                 WITH ORDINALITY AS wanted(owner, purpose, commodity, place)
+            CROSS JOIN LATERAL (
+                SELECT id FROM book.accounts AS account
+                WHERE (account.owner, account.purpose, account.commodity)
+                    = (wanted.owner, wanted.purpose, wanted.commodity) OFFSET 0
+            ) AS found ORDER BY found.id
+        ) AS wanted
+        CROSS JOIN LATERAL (SELECT * FROM book.accounts WHERE id = own_id FOR UPDATE) AS account
         """,
         _columns(keys),
     )
