@@ -53,6 +53,7 @@ from wattbook.kernel.clock import Clock, system_clock
 from wattbook.kernel.errors import Unavailable
 from wattbook.kernel.telemetry import tune_garbage_collection
 from wattbook.ocpp.gateway import Gateway
+from wattbook.ocpp.local_lists import keep_in_step
 from wattbook.ocpp.outcomes import Outcomes, webhook_tasks
 from wattbook.ocpp.prepaid import prepaid_subscriber
 from wattbook.ocpp.reaper import Patience, reap
@@ -81,6 +82,7 @@ CHECKS: Final = (*BILLING_CHECKS, *CHARGING_CHECKS, *HOUSEHOLD_CHECKS, *PAYMENT_
 
 HOLDS_EXPIRE_EVERY: Final = timedelta(seconds=30)
 CARDS_SETTLE_EVERY: Final = timedelta(minutes=1)
+LISTS_EVERY: Final = timedelta(minutes=1)
 REAP_EVERY: Final = timedelta(seconds=30)
 HISTORY_EVERY: Final = timedelta(minutes=5)
 FORGETS_EVERY: Final = timedelta(minutes=10)
@@ -178,6 +180,7 @@ async def serving(settings: Settings, url: str, *, clock: Clock = system_clock) 
         await stack.enter_async_context(_every(HOLDS_EXPIRE_EVERY, _expire_holds, database, clock))
         await _tend_history(settings, database, clock)
         await stack.enter_async_context(_every(HISTORY_EVERY, partial(_tend_history, settings), database, clock))
+        await stack.enter_async_context(_every(LISTS_EVERY, _keep_lists, database, clock))
         await stack.enter_async_context(_every(REAP_EVERY, partial(_reap, settings, roaming), database, clock))
         await stack.enter_async_context(_every(FORGETS_EVERY, partial(_forget, settings), database, clock))
         await stack.enter_async_context(_every(RENEWS_EVERY, partial(_renew, settings), database, clock))
@@ -439,6 +442,12 @@ async def _tend_history(settings: Settings, database: Database, clock: Clock) ->
         await roll_up(connection, now=clock())
     async with database.transaction() as connection:
         await tend_meter_values(connection, now=clock(), keep=keep)
+
+
+async def _keep_lists(database: Database, clock: Clock) -> None:
+    """Tell stations which tokens are new and which are gone."""
+    async with database.transaction() as connection:
+        await keep_in_step(connection, clock())
 
 
 async def _reap(settings: Settings, roaming: Roaming, database: Database, clock: Clock) -> None:

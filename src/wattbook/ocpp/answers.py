@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.ocpp import remote_starts, schedules
+from wattbook.ocpp import local_lists, remote_starts, schedules
 from wattbook.ocpp.commands import decode_payload
 from wattbook.ocpp.kept import availability, profiles, reservations, settings, tariffs
 from wattbook.ocpp.kept.answered import Answered, Taker
@@ -32,6 +32,8 @@ TAKERS: Final[Mapping[str, Taker]] = {
     "SetChargingProfile": schedules.set_profiles,
     "ClearChargingProfile": schedules.cleared_profiles,
     "GetCompositeSchedule": profiles.told_schedules,
+    "SendLocalList": local_lists.answered,
+    "GetLocalListVersion": local_lists.told_version,
     "SetDefaultTariff": tariffs.set_default,
     "GetTariffs": tariffs.told,
     "ClearTariffs": tariffs.cleared,

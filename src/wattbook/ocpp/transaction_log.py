@@ -144,17 +144,3 @@ async def missing_events(connection: AsyncConnection, station_id: str, transacti
     )
     numbers: list[int] | None = found.scalar_one_or_none()
     return numbers
-
-
-async def running_at(connection: AsyncConnection, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], str]:
-    """(station, EVSE) → the transaction that runs there; the newest, should an end have been lost."""
-    found = await connection.execute(
-        text("""
-            SELECT DISTINCT ON (station_id, evse_no) station_id, evse_no, transaction_id
-            FROM unnest(CAST(:stations AS text[]), CAST(:evses AS int[])) AS asked(station, evse)
-            JOIN ocpp.transactions ON (station_id, evse_no) = (asked.station, asked.evse) AND ended_at IS NULL
-            ORDER BY station_id, evse_no, newest_at DESC
-        """),
-        {"stations": [station for station, _ in places], "evses": [evse for _, evse in places]},
-    )
-    return {(row[0], row[1]): row[2] for row in found}

@@ -182,6 +182,12 @@ def place_of(token: Token) -> tuple[str, str, str]:
     return folded_uid(token.uid), token.party, token.type.value
 
 
+async def tokens_for_lists(connection: AsyncConnection, now: datetime, *, limit: int) -> list[Token]:
+    """Tokens that stations are to know without asking (ALWAYS, ALLOWED_OFFLINE) and that are good now, by uid."""
+    rows = await store.listed_tokens(connection, [Whitelist.ALWAYS.value, Whitelist.ALLOWED_OFFLINE.value], now, limit)
+    return [msgspec.json.decode(row, type=Token) for row in rows]
+
+
 def holder_of(uid: str, candidates: Sequence[Holder]) -> Holder | Missing | Ambiguous[Holder]:
     return only(
         candidates,

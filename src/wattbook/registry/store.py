@@ -370,6 +370,19 @@ async def boots_and_statuses(connection: AsyncConnection, stations: Sequence[str
     return list(found.scalars())
 
 
+async def listed_tokens(connection: AsyncConnection, whitelists: Sequence[str], now: datetime, limit: int) -> list[str]:
+    """Each as JSON; of a uid that several issuers gave, none."""
+    found = await connection.execute(
+        text("""
+            SELECT min(to_jsonb(token)::text) FROM registry.tokens AS token
+            WHERE whitelist = ANY(CAST(:whitelists AS text[])) AND valid AND (valid_until IS NULL OR valid_until > :now)
+            GROUP BY uid_folded HAVING count(*) = 1 ORDER BY uid_folded LIMIT :limit
+        """),
+        {"whitelists": list(whitelists), "now": now, "limit": limit},
+    )
+    return list(found.scalars())
+
+
 async def acceptances(connection: AsyncConnection) -> list[tuple[str, str]]:
     found = await connection.execute(select(tables.stations.c.id, tables.stations.c.acceptance))
     return [(row[0], row[1]) for row in found]

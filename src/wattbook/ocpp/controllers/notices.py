@@ -18,7 +18,6 @@ from wattbook.ocpp.messages import Verbatim, VerbatimAnswer
 from wattbook.ocpp.notices import Notice, keep
 from wattbook.ocpp.schedules import external_limit, external_limit_cleared
 
-
 log = structlog.get_logger(__name__)
 
 
