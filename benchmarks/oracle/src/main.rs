@@ -1,11 +1,11 @@
 //! Each line of standard input is a job: a tariff, a record, a time zone, and how often to price it.
 //! Each line of standard output is its answer: the totals before and after tax, or what went wrong, and the time it took.
-//! The time is that of pricing alone: the JSON of both objects is parsed before the clock starts.
+//! The time is that of pricing alone, of the processor: the JSON of both objects is parsed before the clock starts.
 
 use std::io::{self, BufRead, Write};
-use std::time::Instant;
 
 use chrono_tz::Tz;
+use cpu_time::ProcessTime;
 use ocpi_tariffs::{cdr, price, tariff, Version};
 use serde_json::{json, Value};
 
@@ -32,7 +32,7 @@ fn answer(job: &Value) -> Result<Value, String> {
     for _ in 0..job["times"].as_u64().unwrap_or(1) {
         sources.push(once()?);
     }
-    let begun = Instant::now();
+    let begun = ProcessTime::now();
     let mut report = None;
     for source in sources {
         let priced = cdr::price(&record, source, zone).map_err(|set| {

@@ -25,10 +25,10 @@ Nothing is rounded: amounts are integers over the tariff's scale.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from fractions import Fraction
-from functools import cached_property
+from functools import lru_cache
 from itertools import pairwise
 from math import lcm
 from typing import Final, NamedTuple
@@ -97,6 +97,8 @@ class Pricer:
         scale: every amount is a whole number of 1/scale of the currency.
         lanes: by dimension, for a session.
         reserved, expired: for a reservation that was used, and for one that was not.
+        by_course: whether the price depends on when and how energy flowed, and not on the totals alone.
+        by_power, by_current: whether it depends on those.
     """
 
     tariff: StationTariff
@@ -106,26 +108,12 @@ class Pricer:
     reserved: dict[str, Lane]
     expired: dict[str, Lane]
     limits: tuple[ScaledLimit, ...]
-    restrictions: tuple[Restrictions, ...] = field(default=())
+    restrictions: tuple[Restrictions, ...]
+    by_course: bool
+    by_power: bool
+    by_current: bool
 
-    @cached_property
-    def by_calendar(self) -> bool:
-        return any(each.by_calendar for each in self.restrictions)
-
-    @cached_property
-    def by_course(self) -> bool:
-        """Whether the price depends on when and how energy flowed, and not on the totals alone."""
-        return any(each.by_course for each in self.restrictions)
-
-    @cached_property
-    def by_power(self) -> bool:
-        return any(each.power_mw != ANY for each in self.restrictions)
-
-    @cached_property
-    def by_current(self) -> bool:
-        return any(each.current_ma != ANY for each in self.restrictions)
-
-    @cached_property
+    @property
     def prices_parking(self) -> bool:
         return bool(self.lanes[_PARKING])
 
@@ -206,6 +194,9 @@ def compile_tariff(tariff: StationTariff, zone: tzinfo | None = None) -> Pricer:
         },
         limits=tuple(_limits(tariff, scale)),
         restrictions=every,
+        by_course=any(each.by_course for each in every),
+        by_power=any(each.power_mw != ANY for each in every),
+        by_current=any(each.current_ma != ANY for each in every),
     )
 
 
@@ -213,7 +204,13 @@ def _restrictions(tariff: StationTariff, element: TariffElement, place: str) -> 
     found = read_restrictions(element.restrictions, f"tariff {tariff.id}: {place}.restrictions")
     if found.unknown:
         raise InvalidInput(f"tariff {tariff.id}: {place} is restricted by {', '.join(found.unknown)}: not known here")
-    return found
+    return _shared(found)
+
+
+@lru_cache(maxsize=65_536)
+def _shared(restrictions: Restrictions) -> Restrictions:
+    """One object for all tariffs that restrict alike: what many use stays near the processor."""
+    return restrictions
 
 
 def _check_components(tariff: StationTariff, when: Sequence[Restrictions], feed_in: Sequence[Restrictions]) -> None:
