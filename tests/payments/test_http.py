@@ -9,7 +9,8 @@ import pytest
 
 from tests.api.conftest import application
 from tests.api.server import listening
-from tests.payments.world import NOW, SENDER, SESSION, TOP_UP, build, document, prove
+from tests.charging.world import posted
+from tests.payments.world import NOW, SENDER, SESSION, TOP_UP, build, document, prove, won
 from wattbook.db.engine import Database
 from wattbook.payments.senders import sign
 
@@ -150,3 +151,18 @@ async def test_a_sender_gets_its_key_once_and_a_new_one_beside_the_old(client: h
         signature = sign(bytes.fromhex(key), "box-7", body, NOW)
         shown = {"Wattbook-Sender": "box-7", "Wattbook-Signature": signature, "Content-Type": "application/json"}
         assert (await client.post("/intake/v1/payments", content=body, headers=shown)).status_code in (200, 201)
+
+
+async def test_what_a_sender_pays_out_leaves_its_clearing_once(
+    client: httpx.AsyncClient, key: bytes, database: Database
+) -> None:
+    await send(client, key, document(TOP_UP))
+    body = {"amount": "9000", "currency": "KRW", "reference": "week-47"}
+    path = f"/api/v1/senders/{SENDER}/payouts"
+    assert [(await client.post(path, json=body)).status_code for _ in range(2)] == [201, 200]
+    assert (await client.post(path, json=body | {"amount": "1"})).status_code == 409
+    assert (await client.post("/api/v1/senders/nobody/payouts", json=body)).status_code == 404
+    async with database.snapshot() as connection:
+        assert await posted(connection, SENDER, "clearing") == won(1_000).amount
+        assert await posted(connection, "bank", "cash") == won(9_000).amount
+    await prove(database)

@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from tests.api.server import listening
-from tests.charging.world import HOUR, KWH, posted
+from tests.charging.world import HOUR, KWH, US, posted
 from tests.payments import stripe_server
 from tests.payments.stripe_server import (
     API_KEY,
@@ -40,10 +40,12 @@ from wattbook.payments import checkout, store
 from wattbook.payments.checkout import Checkout
 from wattbook.payments.operations import carry_out
 from wattbook.payments.provider import ReportRow
-from wattbook.payments.providers.stripe import Stripe, from_stripe, to_stripe
+from wattbook.payments.providers.stripe import Stripe
+from wattbook.payments.providers.stripe_amounts import from_stripe, to_stripe
 from wattbook.payments.questions import unanswered
 from wattbook.payments.reconciliation import DifferenceKind, reconcile
 from wattbook.payments.records import Dispute, Payment, PaymentState, Purpose, Refund, RefundState
+from wattbook.registry.customers import Token, TokenType, add_tokens
 
 
 @dataclass
@@ -197,6 +199,29 @@ async def test_a_card_that_charged_nothing_is_let_go(till: Till) -> None:
 
 class _Dies(Exception):
     """The process, between what was done and the note of it."""
+
+
+async def test_a_card_whose_token_was_taken_meanwhile_is_let_go(till: Till) -> None:
+    async with till.database.transaction() as connection:
+        method = await till.server.card()
+        await checkout.begin(connection, replace(CARD, method=method), NEIGHBOURS.invoices, now=till.clock())
+        await add_tokens(connection, [Token(US, TokenType.RFID, "card-1", "C-late", "kim", "car-kim")])
+    await till.ask_all()
+    await till.ask_all()
+    assert (await till.payment("S-1")).state is PaymentState.CANCELLED
+    taken = await till.client.post(
+        "/api/v1/checkouts",
+        json={
+            "provider": "stripe",
+            "station": "CP1",
+            "token": "CARD-1",
+            "amount": "5",
+            "currency": "KRW",
+            "reference": "x",
+        },
+    )
+    assert taken.status_code == 409
+    await prove(till.database)
 
 
 @pytest.mark.parametrize("question", ["create", "capture", "cancel", "refund"])

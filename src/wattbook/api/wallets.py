@@ -16,7 +16,9 @@ from wattbook.kernel.errors import InvalidInput, NotFound, Unavailable
 from wattbook.kernel.units import Currency, Money
 from wattbook.payments import checkout, senders, wallets
 from wattbook.payments.checkout import Checkout
+from wattbook.payments.news import Outcome, apply
 from wattbook.payments.operations import carry_out
+from wattbook.payments.provider import PayoutNews
 from wattbook.payments.quarantine import quarantined
 from wattbook.payments.records import Operation, Payment, Purpose
 from wattbook.registry.terms import AccountTerms, WhenUsedUp
@@ -225,6 +227,25 @@ def _sender_routes(routes: APIRouter, services: Services) -> None:
             await senders.block_sender(connection, name, blocked=blocked)
             await note(connection, services, request, "sender.blocked", name, not blocked, blocked)
         return answer({"name": name, "blocked": blocked})
+
+    @routes.post("/senders/{name}/payouts")
+    async def paid_out(name: str, document: AmountDocument, request: Request) -> Response:
+        """What a sender took for us has come to the bank: 201 when it is new, 200 when it is known."""
+        now, money = clock(), document.money
+        news = PayoutNews(
+            id=wallets.checked_reference(document.reference),
+            state="paid",
+            currency=money.currency.code,
+            amount=wallets.positive(money),
+            at=now,
+        )
+        async with database.transaction() as connection:
+            if not await senders.is_known(connection, name):
+                raise NotFound(f"sender {name[:64]!r} is not registered")
+            new = await apply(connection, name, news, now=now) is Outcome.APPLIED
+            if new:
+                await note(connection, services, request, "sender.paid-out", name, None, document.model_dump())
+        return answer(document.model_dump(), 201 if new else 200)
 
     @routes.get("/payments/quarantine")
     async def kept(channel: str | None = None, limit: Limit = 100) -> Response:

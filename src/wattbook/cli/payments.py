@@ -15,7 +15,7 @@ from rich.table import Table
 from wattbook.config import Settings
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import system_clock
-from wattbook.kernel.errors import InvalidInput, NotFound
+from wattbook.kernel.errors import InvalidInput, NotFound, Unavailable
 from wattbook.kernel.units import Currency, Money
 from wattbook.payments import senders
 from wattbook.payments.files import FILE_BYTES_MAX, Form, LineReport, import_lines, read_lines
@@ -129,13 +129,14 @@ def _day(text: str | None) -> date:
 
 
 async def _rows(provider: str, day: date, saved: bytes | None) -> list[ReportRow]:
-    from wattbook.payments.providers import stripe
     from wattbook.payments.providers.setup import providers_of
+    from wattbook.payments.providers.stripe import NAME
+    from wattbook.payments.providers.stripe_report import report_of_file
 
     if saved is not None:
-        if provider != stripe.NAME:
+        if provider != NAME:
             raise NotFound(f"no report of {provider!r} can be read from a file")
-        return stripe.report_of_file(saved, day)
+        return report_of_file(saved, day)
     async with providers_of(Settings()) as providers:
         known = providers.get(provider)
         if known is None:
@@ -201,6 +202,38 @@ def show_quarantine(
         last = f"{each.last_received_at:%Y-%m-%d %H:%M:%S}"
         table.add_row(last, each.channel, each.source, str(each.times), each.code, each.reason, content)
     Console().print(table)
+
+
+@verbs.command("unanswered")
+def show_unanswered(
+    ask: Annotated[bool, typer.Option("--ask", help="Ask them once more, now.")] = False,
+) -> None:
+    """What providers were asked and have not answered: exit code 1 if anything is left."""
+    from wattbook.payments.operations import carry_out
+    from wattbook.payments.providers.setup import providers_of
+    from wattbook.payments.questions import unanswered
+
+    async def run(database: Database) -> list[str]:
+        async with database.snapshot() as connection:
+            waiting = await unanswered(connection)
+        if not ask:
+            return waiting
+        async with providers_of(Settings()) as providers:
+            return [each for each in waiting if not await _answered(carry_out(database, providers, each, system_clock))]
+
+    left = _on_database(run)
+    for operation in left:
+        typer.echo(operation)
+    raise typer.Exit(1 if left else 0)
+
+
+async def _answered(asking: Awaitable[Any]) -> bool:
+    try:
+        await asking
+    except (Unavailable, NotFound) as error:
+        typer.echo(error.message, err=True)
+        return False
+    return True
 
 
 @sender_verbs.command("add")

@@ -35,7 +35,7 @@ def prepaid_subscriber(clock: Clock, policy: Policy = POLICY) -> Subscriber:
 
     async def look(connection: AsyncConnection, events: Sequence[Event]) -> None:
         now = clock()
-        moved = [each.session.id for each in events if isinstance(each, SessionChanged) and each.session.prepaid]
+        moved = [each.session.id for each in events if isinstance(each, SessionChanged) and _is_half_used(each)]
         for drawn in await draw(connection, moved, now=now, policy=policy) if moved else []:
             await warn(connection, drawn.owner, drawn.kind, drawn.session_id, _words(drawn), now=now)
             if drawn.stop:
@@ -45,6 +45,12 @@ def prepaid_subscriber(clock: Clock, policy: Policy = POLICY) -> Subscriber:
                 await settle(connection, each.session.contract_id, now=now)
 
     return look
+
+
+def _is_half_used(changed: SessionChanged) -> bool:
+    """Whether a closer look may find something to do: most sessions, most of the time, have enough set aside."""
+    prepaid, cost = changed.session.prepaid, changed.session.cost_after_tax
+    return prepaid is not None and cost is not None and cost * 2 >= prepaid
 
 
 async def _stop(connection: AsyncConnection, drawn: Drawn, now: datetime) -> None:

@@ -19,7 +19,7 @@ from wattbook.kernel.units import Currency, Money
 from wattbook.payments import store
 from wattbook.payments.ledger import payment_fact, wallet
 from wattbook.payments.posting import post_one
-from wattbook.payments.questions import ask
+from wattbook.payments.questions import ask, question_about
 from wattbook.payments.records import Operation, OperationKind, Payment, PaymentState
 from wattbook.registry.customers import Holder, Token, TokenType, Whitelist, add_tokens, find_tokens
 from wattbook.registry.sites import find_sites
@@ -50,10 +50,7 @@ async def open_card_account(
     """
     assert payment.owner is not None, "a payment for a session has an account"
     assert payment.currency is not None, "and a currency"
-    operator = await _operator_of(connection, payment.subject)
-    (known,) = await find_tokens(connection, [token_uid])
-    if not _is_free(known, payment.owner, now):
-        raise Conflict(f"token {token_uid!r} is in use", token=token_uid)
+    operator = await check_place(connection, payment.subject, token_uid, payment.owner, now=now)
     await add_tokens(
         connection,
         [
@@ -73,6 +70,17 @@ async def open_card_account(
             [AccountTerms(payment.owner, payment.currency, credit_limit=authorised, when_used_up=WhenUsedUp.STOP)],
         )
         await set_floor(connection, wallet(payment.owner, payment.currency), -authorised)
+
+
+async def check_place(
+    connection: AsyncConnection, station_id: str, token_uid: str, owner: str, *, now: datetime
+) -> str:
+    """The operator of the station, if the token can charge there for this account. Raises as `open_card_account`."""
+    operator = await _operator_of(connection, station_id)
+    (known,) = await find_tokens(connection, [token_uid])
+    if not _is_free(known, owner, now):
+        raise Conflict(f"token {token_uid!r} is in use", token=token_uid)
+    return operator
 
 
 async def close_card_account(connection: AsyncConnection, payment: Payment, token_uid: str, *, now: datetime) -> None:
@@ -97,14 +105,10 @@ async def settle(connection: AsyncConnection, owner: str, *, now: datetime) -> O
         return None
     await close_card_account(connection, payment, payment.content["token"], now=now)
     owed = Money(max(-found.posted, 0), Currency.of(payment.currency)).to_coin_half_up().amount
-    operation = Operation(
-        id=f"wattbook:{payment.channel}:{payment.id}:{'capture' if owed else 'cancel'}",
-        channel=payment.channel,
-        kind=OperationKind.CAPTURE if owed else OperationKind.CANCEL,
-        payment=payment.id,
-        amount=min(owed, payment.amount) if owed else None,
-        asked_at=now,
-    )
+    if owed:
+        operation = question_about(payment, OperationKind.CAPTURE, now, min(owed, payment.amount))
+    else:
+        operation = question_about(payment, OperationKind.CANCEL, now)
     return operation if await ask(connection, operation) else None
 
 

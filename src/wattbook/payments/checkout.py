@@ -10,7 +10,7 @@ from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import Conflict, InvalidInput, NotFound, Refused
 from wattbook.kernel.units import Money
 from wattbook.payments import store
-from wattbook.payments.cards import card_account
+from wattbook.payments.cards import card_account, check_place
 from wattbook.payments.ledger import refund_fact
 from wattbook.payments.ports import Debtor, Invoices
 from wattbook.payments.posting import post_one
@@ -81,7 +81,10 @@ async def begin(connection: AsyncConnection, checkout: Checkout, invoices: Invoi
         received_at=utc(now),
         updated_at=utc(now),
     )
-    if not await store.add(connection, payment):
+    if await store.add(connection, payment):
+        if checkout.token is not None:
+            await check_place(connection, checkout.subject, checkout.token, debtor.owner, now=utc(now))
+    else:
         known = await store.find(connection, Payment, channel=payment.channel, id=payment.id)
         if known is None or known.content != payment.content:
             raise Conflict(f"payment {payment.id} came before with another content", reference=payment.id)

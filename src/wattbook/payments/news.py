@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.kernel.clock import utc
@@ -17,7 +18,19 @@ from wattbook.payments import ledger, store
 from wattbook.payments.cards import close_authorisation, open_card_account
 from wattbook.payments.posting import is_floor, post_one
 from wattbook.payments.provider import DisputeNews, News, PaymentNews, PayoutNews, RefundNews
-from wattbook.payments.records import Dispute, Payment, PaymentState, Payout, Purpose, Refund, RefundState
+from wattbook.payments.questions import ask, question_about
+from wattbook.payments.records import (
+    Dispute,
+    OperationKind,
+    Payment,
+    PaymentState,
+    Payout,
+    Purpose,
+    Refund,
+    RefundState,
+)
+
+log = structlog.get_logger(__name__)
 
 
 class Outcome(StrEnum):
@@ -83,13 +96,23 @@ async def _payment(connection: AsyncConnection, channel: str, news: PaymentNews,
 async def _carry_through(connection: AsyncConnection, payment: Payment, at: datetime, now: datetime) -> None:
     """What a new state of a payment means."""
     if payment.state is PaymentState.AUTHORISED and payment.purpose is Purpose.SESSION:
-        assert payment.amount is not None, "it was authorised with an amount"
-        await open_card_account(connection, payment, payment.content["token"], now=now, authorised=payment.amount)
+        await _open(connection, payment, now)
     elif payment.state is PaymentState.PAID:
         memo = f"{payment.purpose} {payment.subject}"
         await post_one(connection, [payment.movement(at).coming_in(payment.fact, memo)], now=now)
     if payment.state in (PaymentState.PAID, PaymentState.CANCELLED) and payment.purpose is Purpose.SESSION:
         await close_authorisation(connection, payment, now=now)
+
+
+async def _open(connection: AsyncConnection, payment: Payment, now: datetime) -> None:
+    """Let the card charge; one whose token was taken meanwhile is let go."""
+    assert payment.amount is not None, "it was authorised with an amount"
+    try:
+        async with connection.begin_nested():
+            await open_card_account(connection, payment, payment.content["token"], now=now, authorised=payment.amount)
+    except WattbookError as error:
+        log.warning("card-not-opened", channel=payment.channel, payment=payment.id, reason=error.message)
+        await ask(connection, question_about(payment, OperationKind.CANCEL, now))
 
 
 async def _refund(connection: AsyncConnection, channel: str, news: RefundNews, now: datetime) -> Outcome:
@@ -146,8 +169,12 @@ async def _known_refund(connection: AsyncConnection, channel: str, news: RefundN
 async def _refund_done(connection: AsyncConnection, refund: Refund, at: datetime, now: datetime, *, held: bool) -> None:
     """From what was set aside; one that was made at the provider from the account, or else it is owed."""
     if held:
-        await post_one(connection, [ledger.refund_done(refund.fact, refund.amount, at)], now=now)
-        return
+        try:
+            async with connection.begin_nested():
+                await post_one(connection, [ledger.refund_done(refund.fact, refund.amount, at)], now=now)
+            return
+        except (Conflict, NotFound):
+            log.warning("refund-hold-gone", channel=refund.channel, refund=refund.id)  # it came very late
     try:
         async with connection.begin_nested():
             await post_one(connection, [refund.movement(at).going_out(refund.fact, "refund")], now=now)

@@ -1,12 +1,13 @@
 """What is to be asked of a provider: written down in the transaction of its cause, with the job that asks it."""
 
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.db.jobs import Job, enqueue
 from wattbook.payments import store
-from wattbook.payments.records import Operation
+from wattbook.payments.records import Operation, OperationKind, Payment
 
 TASK: Final = "payments.ask"
 
@@ -17,6 +18,18 @@ async def ask(connection: AsyncConnection, operation: Operation) -> bool:
         return False
     await enqueue(connection, [Job(TASK, {"operation": operation.id}, lock=operation.id)])
     return True
+
+
+def question_about(payment: Payment, kind: OperationKind, now: datetime, amount: int | None = None) -> Operation:
+    """Of each kind there is one about a payment, refunds apart."""
+    return Operation(
+        id=f"wattbook:{payment.channel}:{payment.id}:{kind.value}",
+        channel=payment.channel,
+        kind=kind,
+        payment=payment.id,
+        amount=amount,
+        asked_at=now,
+    )
 
 
 async def unanswered(connection: AsyncConnection, *, limit: int = 100) -> list[str]:

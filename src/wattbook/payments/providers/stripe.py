@@ -1,11 +1,7 @@
-"""Stripe, through its own library: payment intents, refunds, its events, and the transactions of its balance.
-
-Amounts are whole numbers of a currency's smallest unit as Stripe counts it, which for some currencies is not the coin:
-see https://docs.stripe.com/currencies (zero-decimal, three-decimal and special cases).
-"""
+"""Stripe, through its own library: payment intents, refunds, its events, and the report of a day."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
@@ -13,7 +9,7 @@ import stripe
 
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import InvalidInput, Unavailable, WattbookError
-from wattbook.kernel.units import Currency, Money
+from wattbook.kernel.units import Money
 from wattbook.payments.provider import (
     Created,
     Declined,
@@ -25,6 +21,8 @@ from wattbook.payments.provider import (
     RefundNews,
     ReportRow,
 )
+from wattbook.payments.providers.stripe_amounts import from_stripe, to_stripe
+from wattbook.payments.providers.stripe_report import id_of, report_rows
 from wattbook.payments.senders import NotSigned
 
 NAME: Final = "stripe"
@@ -38,9 +36,6 @@ PAGE: Final = 100
 LOST_WITHIN: Final = timedelta(hours=1)
 """A payment that was created for us and of whose answer nothing came is looked for among those created since."""
 
-# Written with two decimals though they have no coin below one: https://docs.stripe.com/currencies#special-cases
-_AS_TWO_DECIMALS: Final = frozenset({"ISK", "UGX"})
-
 _STATES: Final = {
     "requires_capture": "authorised",
     "succeeded": "paid",
@@ -48,21 +43,6 @@ _STATES: Final = {
 }
 
 _REFUND_STATES: Final = {"succeeded": "done", "failed": "failed", "canceled": "failed"}
-
-_ROW_KINDS: Final = {
-    "charge": "payment",
-    "payment": "payment",
-    "refund": "refund",
-    "payment_refund": "refund",
-    "payment_failure_refund": "refund",
-    "refund_failure": "refund",
-    "adjustment": "dispute",
-    "payout": "payout",
-    "payout_failure": "payout",
-    "payout_cancel": "payout",
-    "stripe_fee": "fee",
-    "network_cost": "fee",
-}
 
 
 class Stripe:
@@ -199,74 +179,6 @@ class Stripe:
         return report_rows(moved, day)
 
 
-def report_rows(transactions: list[dict[str, Any]], day: date) -> list[ReportRow]:
-    """Transactions of the balance, with their sources, as rows.
-
-    A capture of less than was authorised is told by old versions of the interface as a whole charge and a refund of
-    the rest that belongs to no payment intent: such a refund lessens its charge.
-    """
-    released: dict[str, int] = {}
-    for each in transactions:
-        if _is_release(each):
-            charge = str(each["source"]["charge"])
-            released[charge] = released.get(charge, 0) + each["amount"]
-    return [_row(each, released, day) for each in transactions if not _is_release(each)]
-
-
-def _is_release(transaction: dict[str, Any]) -> bool:
-    source = transaction.get("source")
-    return (
-        isinstance(source, dict)
-        and source.get("object") == "refund"
-        and source.get("payment_intent") is None
-        and source.get("charge") is not None
-    )
-
-
-def _row(transaction: dict[str, Any], released: Mapping[str, int], day: date) -> ReportRow:
-    source = transaction.get("source")
-    source_id = str(source.get("id") if isinstance(source, dict) else source or transaction["id"])
-    kind = _ROW_KINDS.get(transaction["type"], "other")
-    reference = source_id
-    if isinstance(source, dict) and kind == "payment":
-        reference = _id_of(source.get("payment_intent")) or source_id
-    code = str(transaction["currency"]).upper()
-    amount = transaction["amount"] + released.get(source_id, 0)
-    fee = from_stripe(transaction["fee"], code).amount
-    gross = from_stripe(amount, code).amount
-    if kind == "fee":
-        fee, gross = fee - gross, 0
-    return ReportRow(
-        id=str(transaction["id"]),
-        kind=kind,  # type: ignore[arg-type]
-        reference=reference,
-        currency=code,
-        gross=gross,
-        fee=fee,
-        day=day,
-    )
-
-
-def to_stripe(money: Money) -> int:
-    """Raises: InvalidInput: not a whole number of the units Stripe counts in."""
-    code, coin = money.currency.code, money.currency.coin
-    count, rest = divmod(money.amount, coin)
-    if rest:
-        raise InvalidInput(f"{money.value:f} {code} is no whole coin")
-    if code in _AS_TWO_DECIMALS:
-        return count * 100
-    if money.currency.display_digits == 3 and count % 10:
-        raise InvalidInput(f"Stripe takes {code} with two decimals, not {money.value:f}")
-    return count
-
-
-def from_stripe(count: int, code: str) -> Money:
-    currency = Currency.of(code)
-    if code in _AS_TWO_DECIMALS:
-        return Money(count * currency.coin // 100, currency)
-    return Money(count * currency.coin, currency)
-
-
 async def _answer(question: Any) -> Any:
     """Raises:
     Declined: no, and asking again would not help. Unavailable: there is no telling.
@@ -303,10 +215,10 @@ def _news(event: dict[str, Any]) -> News | None:
         news = _payment_news(told, at)
         return None if news.state == "created" else news
     if kind.startswith("refund.") or kind == "charge.refund.updated":
-        reference = _id_of(told.get("payment_intent"))
+        reference = id_of(told.get("payment_intent"))
         return None if reference is None else _refund_news(told, reference, at)
     if kind.startswith("charge.dispute."):
-        reference = _id_of(told.get("payment_intent"))
+        reference = id_of(told.get("payment_intent"))
         if reference is None:
             return None
         code = str(told["currency"]).upper()
@@ -335,7 +247,7 @@ def _news(event: dict[str, Any]) -> News | None:
 def _about(told: dict[str, Any]) -> str | None:
     if told.get("object") == "payment_intent":
         return str(told["id"])
-    return _id_of(told.get("payment_intent"))
+    return id_of(told.get("payment_intent"))
 
 
 def _payment_news(intent: dict[str, Any], at: datetime | None = None) -> PaymentNews:
@@ -388,32 +300,3 @@ def _plain(answered: Any) -> dict[str, Any]:
 
 def _moment(told: dict[str, Any]) -> datetime:
     return datetime.fromtimestamp(int(told["created"]), UTC)
-
-
-def _id_of(named: Any) -> str | None:
-    """An object or its id."""
-    if isinstance(named, dict):
-        return str(named["id"])
-    return None if named is None else str(named)
-
-
-def report_of_file(content: bytes, day: date) -> list[ReportRow]:
-    """A report that was saved: balance transactions as JSON lines, each as the interface gives it; those of a day.
-
-    Raises:
-        InvalidInput: a line is none, and which.
-    """
-    return report_rows([each for each in _transactions(content) if _moment(each).date() == day], day)
-
-
-def _transactions(content: bytes) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(content.splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            told = json.loads(line)
-            if not isinstance(told, dict) or not {"id", "type", "amount", "fee", "currency", "created"} <= told.keys():
-                raise ValueError("not a balance transaction")
-            yield told
-        except ValueError as fault:
-            raise InvalidInput(f"line {number}: {fault}") from None
