@@ -46,6 +46,10 @@ new Promise(done => {
 """
 
 
+class Gone(Exception):
+    """What was looked at is no longer there."""
+
+
 class Page:
     """The one page of a browser."""
 
@@ -59,7 +63,10 @@ class Page:
     async def shows(self, *words: str) -> str:
         """The visible text, once all these words stand in it; fails with that text when they do not come."""
         wait = _WAIT % (_VISIBLE, json.dumps(words), PATIENCE_S * 1_000)
-        text = str(await self._evaluate(wait))
+        try:
+            text = str(await self._evaluate(wait))
+        except Gone:  # another page came while we looked at the one before
+            text = str(await self._evaluate(wait))
         missing = [each for each in words if each not in text]
         assert not missing, f"{missing} not in: {text}"
         return text
@@ -81,6 +88,8 @@ class Page:
         while True:
             message = await self._devtools.receive_json(timeout=PATIENCE_S + 5)
             if message.get("id") == number:
+                if "error" in message:
+                    raise Gone(message["error"])
                 return message["result"]
 
 
