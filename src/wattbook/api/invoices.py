@@ -14,6 +14,7 @@ from wattbook.api.services import Services
 from wattbook.billing.credits import credit
 from wattbook.billing.documents import Document, Kind, coin_text
 from wattbook.billing.einvoice import to_cii
+from wattbook.billing.houses import documents_of_house
 from wattbook.billing.listing import document_fields, find_document, list_documents
 from wattbook.billing.page import to_page
 from wattbook.billing.parties import Issuer, LegalParty
@@ -109,6 +110,13 @@ def router(services: Services) -> APIRouter:
         """The receipt of one session, or the document on which it stands already."""
         async with database.transaction() as connection:
             return answer(document_fields(await receipt_of_session(connection, cdr, zone=zone, now=clock())))
+
+    @routes.post("/households/{household}/documents")
+    async def documented(household: str) -> Response:
+        """Every bill and credit note of a house as a numbered document; those that are none yet are issued."""
+        async with database.transaction() as connection:
+            issued = await documents_of_house(connection, household, zone=zone, now=clock())
+        return answer({"documents": [document_fields(each) for each in issued]})
 
     @routes.post("/statements", status_code=201)
     async def statement(body: StatementBody) -> Response:

@@ -51,11 +51,12 @@ CHECKS: Final = (
             WHERE {_SOLD} GROUP BY document.id, line.source
         ), posted AS (
             SELECT source.id, source.source, gross, tax,
-                   sum(amount) FILTER (WHERE step IN ('hold', 'wallet', 'debt')) AS paid,
-                   coalesce(sum(amount) FILTER (WHERE step = 'debt'), 0) AS owed
-            FROM source CROSS JOIN (VALUES ('hold'), ('wallet'), ('debt')) AS part(step)
+                   sum(amount) AS paid, coalesce(sum(amount) FILTER (WHERE owed), 0) AS owed
+            FROM source
+            CROSS JOIN (VALUES ('money:hold', false), ('money:wallet', false), ('money:debt', true), ('total', true))
+                 AS part(step, owed)
             LEFT JOIN book.transfers AS transfer
-                 ON fact = source.source || ':money:' || step AND transfer.kind IN (0, 2)
+                 ON fact = source.source || ':' || step AND transfer.kind IN (0, 2)
             GROUP BY source.id, source.source, gross, tax
         ), rounded AS (
             SELECT transfer.group_id, split_part(fact, ':', -1) AS step,
@@ -64,7 +65,7 @@ CHECKS: Final = (
             FROM book.transfers AS transfer JOIN book.accounts AS credit ON credit.id = credit_account
             JOIN book.accounts AS debit ON debit.id = debit_account
             WHERE transfer.group_id IN (SELECT posting FROM billing.documents WHERE {_SOLD})
-              AND split_part(fact, ':', -1) IN ('debt', 'tax') GROUP BY 1, 2
+              AND split_part(fact, ':', -1) IN ('debt', 'tax') AND fact NOT LIKE 'cdr:%' GROUP BY 1, 2
         )
         SELECT source AS document, 'sold ' || gross || ', posted ' || coalesce(paid, 0) AS found
         FROM posted WHERE gross IS DISTINCT FROM paid
@@ -91,6 +92,8 @@ CHECKS: Final = (
             WHERE kind = 'credit note' GROUP BY reference
         ) AS given ON given.reference = document.number
         WHERE {_SOLD} AND (-given.net > document.net OR -given.tax > document.tax)
+          AND NOT EXISTS (
+              SELECT FROM billing.sources AS sold WHERE sold.document = document.id AND source LIKE 'bill:%')
         """,
     ),
 )

@@ -49,6 +49,8 @@ async def credit(
     (original,) = found
     if original.kind not in (Kind.INVOICE, Kind.RECEIPT):
         raise Refused(f"{number} is a {original.kind}; invoices and receipts can be credited")
+    if original.posting and not original.is_e_invoice:
+        raise Refused(f"{number} is the bill of a house: what is known of its energy and payments corrects it")
     issuer = await find_issuer(connection, original.issuer.id)
     today = now.astimezone(zone).date()
     await store.lock_series(connection, issuer.id, Kind.CREDIT_NOTE, today.year)

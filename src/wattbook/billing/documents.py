@@ -63,7 +63,7 @@ class Line(Struct, frozen=True, kw_only=True):
 
 
 class Tax(Struct, frozen=True, kw_only=True):
-    """Tax of one rate on the sum of its lines; `rate` None: the lines state no tax."""
+    """Tax of one rate on the sum of its lines; `rate` None: the lines state none, or the tax was computed elsewhere."""
 
     rate: str | None
     net: int
@@ -106,6 +106,12 @@ class Document(Struct, frozen=True, kw_only=True):
     opening: int = 0
     debt_rounding: int = 0
     posting: str | None = None
+
+    @property
+    def is_e_invoice(self) -> bool:
+        """Whether EN 16931 can say it: its tax is that of a rate on the sum of lines."""
+        invoices = (Kind.INVOICE, Kind.RECEIPT, Kind.CREDIT_NOTE)
+        return self.kind in invoices and not any(each.rate is None and each.tax for each in self.taxes)
 
     @property
     def due(self) -> int:

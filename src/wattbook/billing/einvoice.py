@@ -29,12 +29,10 @@ def to_cii(document: Document) -> bytes:
     """The e-invoice, valid by its schema.
 
     Raises:
-        Refused: a statement or reminder is no invoice.
+        Refused: a statement or reminder is no invoice, and a house's bill has tax by the rules of its tariff.
     """
-    if document.kind not in TYPE_CODES:
-        raise Refused(
-            f"{document.number} is a {document.kind}: only invoices, receipts and credit notes are e-invoices"
-        )
+    if not document.is_e_invoice:
+        raise Refused(f"{document.number} is a {document.kind} that EN 16931 has no words for")
     xml: bytes = facturx.generate_cii_xml(_terms(document), level="en16931", check_xsd=True, check_schematron=False)
     return xml
 

@@ -48,7 +48,7 @@ async def issue(
         replace(
             draft,
             number=f"{issuer.prefix}-{year}-{kind.mark}{serial:0{SERIAL_DIGITS}d}",
-            posting=fact_id(transfers[0].fact) if transfers else None,
+            posting=fact_id(transfers[0].fact) if transfers else draft.posting,
         )
         for serial, (draft, transfers) in enumerate(fresh, start=last + 1)
     ]

@@ -3,11 +3,11 @@
 from zoneinfo import ZoneInfo
 
 from wattbook.billing.documents import Document
-from wattbook.billing.einvoice import TYPE_CODES, to_facturx
+from wattbook.billing.einvoice import to_facturx
 from wattbook.billing.pdf import render
 
 
 def to_page(document: Document, zone: ZoneInfo) -> bytes:
     """PDF/A-3, times in this zone."""
     page = render(document, zone)
-    return to_facturx(document, page) if document.kind in TYPE_CODES else page
+    return to_facturx(document, page) if document.is_e_invoice else page

@@ -117,7 +117,7 @@ class _Page:
         return [{"title": self._words[name], "wide": wide, "number": name in numbers} for name, wide in names]
 
     def row(self, line: Line) -> list[str]:
-        what = self._words.get(line.product, line.product)
+        what = self._words.get("energy_charge" if line.product == "energy" else line.product, line.product)
         return [
             self._moments(line),
             f"{what}  {line.place or line.text}".rstrip(),
@@ -134,7 +134,9 @@ class _Page:
             yield words["net_total"], self.money(document.net)
             for each in document.taxes:
                 net = self.money(each.net)
-                if each.rate is None:
+                if each.rate is None and each.tax:
+                    yield words["rate"], self.money(each.tax)
+                elif each.rate is None:
                     yield words["no_tax"].format(net=net), self.money(0)
                 else:
                     yield words["tax_of"].format(rate=self._number(each.rate), net=net), self.money(each.tax)

@@ -1,0 +1,61 @@
+"""Bills of houses as documents: the same lines and sums, with a number, and corrected by documents that refer to it."""
+
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.household.village import (
+    KWH,
+    NOW,
+    UTILITY,
+    billed,
+    found,
+    hourly,
+    measure,
+    paid,
+)
+from wattbook.billing.checks import CHECKS
+from wattbook.billing.credits import credit
+from wattbook.billing.documents import Kind
+from wattbook.billing.einvoice import to_cii
+from wattbook.billing.houses import documents_of_house
+from wattbook.billing.page import to_page
+from wattbook.billing.parties import Issuer
+from wattbook.billing.registers import put_issuer
+from wattbook.book.audit import audit
+from wattbook.db.engine import Database
+from wattbook.household.corrections import receive_payments
+from wattbook.household.intervals import IntervalStore
+from wattbook.kernel.errors import Refused
+
+SEOUL = ZoneInfo("Asia/Seoul")
+SELLER = Issuer(id=UTILITY.party, name="마을전력", country="KR", prefix="VP", tax_number="120-82-00052")
+
+
+async def test_a_bill_and_its_correction_become_an_invoice_and_a_credit_note(
+    database: Database, tmp_path: Path
+) -> None:
+    store = IntervalStore(tmp_path)
+    async with database.transaction() as connection:
+        await found(connection, "house-1")
+        await put_issuer(connection, SELLER)
+        await measure(connection, store, hourly("M-house-1", 500 * KWH))
+        issued = await billed(connection, store, "house-1")
+        (invoice,) = await documents_of_house(connection, "house-1", zone=SEOUL, now=NOW)
+        await receive_payments(connection, [paid("house-1", "late", 150 * KWH)])
+        again, note = await documents_of_house(connection, "house-1", zone=SEOUL, now=NOW)
+    assert again == invoice
+    assert (invoice.number, invoice.total, invoice.tax) == ("VP-2026-I000001", issued.lines.total, issued.lines.vat)
+    assert (note.kind, note.reference) == (Kind.CREDIT_NOTE, invoice.number)
+    assert str(note.money(note.total)) == "-55,520 KRW"
+    assert note.net + note.tax == note.total == sum(line.net for line in note.lines) + note.tax
+    assert to_page(note, SEOUL).startswith(b"%PDF")
+    with pytest.raises(Refused, match="no words for"):
+        to_cii(invoice)
+    async with database.transaction() as connection:
+        with pytest.raises(Refused, match="bill of a house"):
+            await credit(connection, invoice.number, reason="goodwill", zone=SEOUL, now=NOW)
+    async with database.snapshot() as connection:
+        proof = await audit(connection, CHECKS)
+    assert proof.holds, [finding for finding in proof.findings if not finding.holds]
