@@ -46,10 +46,9 @@ from wattbook.household.manifest import STORED, IntervalFile, Manifest
 from wattbook.household.slot_sums import Register, sum_slots
 from wattbook.kernel.identifiers import Eic
 from wattbook.kernel.telemetry import tune_garbage_collection
-from wattbook.registry import customers, meters, parties
+from wattbook.registry import customers, parties
 from wattbook.registry.customers import AccountKind, Customer
-from wattbook.registry.households import Household, add_households
-from wattbook.registry.meters import OBIS_IMPORT, Measures, Meter, MeterNetwork, MeterPlace
+from wattbook.registry.meters import OBIS_IMPORT
 from wattbook.registry.parties import BalanceGroup, NetworkOperator, Party, Role, Supplier
 from wattbook.tariffs.catalogue import household_tariff
 from wattbook.tariffs.hours import bounds
@@ -67,10 +66,28 @@ QUARTER: Final = timedelta(minutes=15)
 BALANCE_GROUP: Final = "11XBENCH-------" + Eic.check_of("11XBENCH-------")
 UTILITY: Final = Utility("KR*BEN", BALANCE_GROUP)
 GRID: Final = "KR*GRD"
-RECORDS: Final = 5_000
 QUARTERS: Final = 2_976
 TURNS: Final = 3
 AGAINST: Final = "the same sum in PostgreSQL, CPU seconds"
+HOUSES: Final = (
+    f"""
+    INSERT INTO registry.households (id, customer, address, tariff, reading_day)
+    SELECT 'H' || lpad(n::text, 9, '0'), 'bench', '1 Hill', '{TARIFF}', 1 FROM generate_series(0, :houses) AS n
+    """,
+    f"""
+    INSERT INTO registry.meters (number, measures, obis_import)
+    SELECT 'M' || lpad(n::text, 9, '0'), 'household', '{OBIS_IMPORT.replace(":", chr(92) + ":")}'
+    FROM generate_series(0, :houses) AS n
+    """,
+    f"""
+    INSERT INTO registry.meter_networks (meter, network_operator, valid_from)
+    SELECT 'M' || lpad(n::text, 9, '0'), '{GRID}', :since FROM generate_series(0, :houses) AS n
+    """,
+    """
+    INSERT INTO registry.meter_places (meter, household, valid_from)
+    SELECT 'M' || lpad(n::text, 9, '0'), 'H' || lpad(n::text, 9, '0'), :since FROM generate_series(0, :houses) AS n
+    """,
+)
 PEER_SUM: Final = """
     SELECT meter_no, register, sum(energy_mwh), sum(minutes), min(minutes), max(minutes) FROM readings
     WHERE start >= %s AND start < %s GROUP BY meter_no, register
@@ -102,12 +119,13 @@ def main(
     households: Annotated[list[int], typer.Option(help="How many; again for another size.")] = [100_000],  # noqa: B006
     peer_households: Annotated[int, typer.Option(help="Of which PostgreSQL sums the readings; 0: no peer.")] = 10_000,
     folder: Annotated[Path | None, typer.Option(help="Where readings are kept between runs.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Sum and rate, and post nothing.")] = False,
 ) -> None:
     tune_garbage_collection()
     cache = folder or Path(tempfile.gettempdir()) / "wattbook-bench-bill-run"
     files = make_readings(cache, max([*households, peer_households]))
     with tempfile.TemporaryDirectory() as data, EmbeddedServer(Path(data)) as server:
-        measured = [asyncio.run(measure(server, cache, files, count)) for count in households]
+        measured = [asyncio.run(measure(server, cache, files, count, dry_run)) for count in households]
         peer = asyncio.run(measure_peer(server, cache, files, peer_households)) if peer_households else None
     tell(measured, peer)
 
@@ -162,33 +180,36 @@ def write_day(cache: Path, group: int, day: date) -> None:
     profile = 60 + 50 * np.exp(-((local_hour - 20) ** 2) / 8) + 20 * np.exp(-((local_hour - 8) ** 2) / 4)
     watt_hours = (size[:, None] * profile[None, :] + random.integers(0, 60, (GROUP, len(starts)))).astype(np.int64)
     count = watt_hours.size
-    numbers = pa.DictionaryArray.from_arrays(
-        pa.array(np.repeat(np.arange(GROUP, dtype=np.int32), len(starts))),
-        pa.array([meter(group * GROUP + place) for place in range(GROUP)]),
-    )
+    places = np.repeat(np.arange(GROUP, dtype=np.int32), len(starts))
+    numbers = pa.array([meter(group * GROUP + place) for place in range(GROUP)])
+    nothing = pa.array(np.zeros(count, np.int32))
     columns = {
-        "meter_no": numbers.cast(pa.string()),
-        "register": pa.repeat(OBIS_IMPORT, count),
+        "meter_no": pa.DictionaryArray.from_arrays(pa.array(places), numbers),
+        "register": pa.DictionaryArray.from_arrays(nothing, [OBIS_IMPORT]),
         "start": pa.array(np.tile(np.array([start.replace(tzinfo=None) for start in starts], "datetime64[us]"), GROUP)),
         "minutes": pa.repeat(pa.scalar(15, pa.int32()), count),
         "energy_mwh": pa.array(watt_hours.ravel() * 1_000),
-        "quality": pa.repeat("valid", count),
-        "version": pa.repeat(pa.scalar(0, pa.int32()), count),
-        "method": pa.repeat("", count),
+        "quality": pa.DictionaryArray.from_arrays(nothing, ["valid"]),
+        "version": nothing,
+        "method": pa.DictionaryArray.from_arrays(nothing, [""]),
         "batch": pa.repeat(pa.scalar(1, pa.int64()), count),
     }
-    table = pa.table([columns[field.name].cast(field.type) for field in STORED], schema=STORED)
+    columns["start"] = columns["start"].cast(STORED.field("start").type)
     final = cache / path_of(group, day)
     final.parent.mkdir(parents=True, exist_ok=True)
     temporary = final.with_suffix(".partial")
-    pyarrow.parquet.write_table(table, temporary, compression="zstd", row_group_size=131_072)
+    # Without the Arrow schema: what is a dictionary here are plain texts in the file, as the store writes them.
+    table = pa.table({name: columns[name] for name in STORED.names})
+    pyarrow.parquet.write_table(table, temporary, compression="zstd", row_group_size=131_072, store_schema=False)
     temporary.rename(final)
 
 
 # The run
 
 
-async def measure(server: EmbeddedServer, cache: Path, files: Sequence[IntervalFile], houses: int) -> Measured:
+async def measure(
+    server: EmbeddedServer, cache: Path, files: Sequence[IntervalFile], houses: int, dry_run: bool
+) -> Measured:
     """One bill run on a database of its own, which is dropped afterwards."""
     with database_of(server, f"bench_{houses}") as url:
         database = Database(url)
@@ -208,14 +229,14 @@ async def measure(server: EmbeddedServer, cache: Path, files: Sequence[IntervalF
                 lambda: NOW,
                 progress=lambda told: bar.update(task, completed=told.houses_done),
             )
-            done = await run.run()
+            done = await (run.try_out() if dry_run else run.run())
         wall_s = time.perf_counter() - started
         measured = Measured(
             houses, done, wall_s, time.process_time() - cpu_s, postgres_cpu(server) - postgres_cpu_s, peak_mib()
         )
         assert done.agrees, "the bills sum to the control totals"
         assert (done.all.billed, done.all.refused) == (houses, 0), done.refusals[:3]
-        assert (await run.run()).run is None, "a second run does nothing"
+        assert dry_run or (await run.run()).run is None, "a second run does nothing"
         await database.close()
     return measured
 
@@ -229,19 +250,9 @@ async def register(database: Database, houses: int) -> None:
         await parties.add_network_operators(connection, [NetworkOperator(GRID, "Bench grid")])
         customer = Customer("bench", UTILITY.party, "Bench", "ko", AccountKind.POSTPAID, "KRW")
         await customers.add_customers(connection, [customer])
-    console = Console(stderr=True)
-    for start in track(range(0, houses, RECORDS), f"registering {houses:,} houses", console=console):
-        numbers = range(start, min(start + RECORDS, houses))
-        async with database.transaction() as connection:
-            await add_households(connection, [Household(house(each), "bench", "1 Hill", TARIFF) for each in numbers])
-            await meters.add_meters(connection, [Meter(meter(each), Measures.HOUSEHOLD) for each in numbers])
-            await meters.assign_meter_networks(connection, [MeterNetwork(meter(each), GRID, SINCE) for each in numbers])
-            places = [MeterPlace(meter(each), None, house(each), SINCE) for each in numbers]
-            await meters.assign_meter_places(connection, places)
-
-
-def house(number: int) -> str:
-    return f"H{number:09d}"
+        # By SQL: what is measured begins when the houses are on record.
+        for statement in HOUSES:
+            await connection.execute(text(statement), {"houses": houses - 1, "since": SINCE})
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.db.engine import Database
+from wattbook.db.engine import Database, fetch
 from wattbook.household import tables
 from wattbook.kernel.errors import Conflict
 
@@ -178,6 +178,45 @@ async def refusals_of_run(connection: AsyncConnection, run: int, limit: int) -> 
         {"run": run, "limit": limit},
     )
     return [Refusal(*row) for row in found]
+
+
+async def bills_in_time(
+    connection: AsyncConnection, households: Sequence[str], since: datetime, until: datetime
+) -> list[tuple[str, str, date, date]]:
+    """Bills of these houses that share any moment with the time: household, id, first and last day."""
+    rows = await fetch(
+        connection,
+        """
+        SELECT bill.household, bill.id, bill.first_day, bill.last_day FROM unnest(%s::text[]) AS asked(household)
+        CROSS JOIN LATERAL (
+            SELECT * FROM household.bills WHERE household = asked.household AND starts_at < %s AND %s < ends_at OFFSET 0
+        ) AS bill
+        """,
+        (list(households), until, since),
+    )
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+async def paid_parts(
+    connection: AsyncConnection, households: Sequence[str], since: datetime, until: datetime
+) -> list[tuple[int, datetime, str, str, int]]:
+    """What was paid at these houses and not withdrawn, of charges that ended after `since` and at the latest at
+    `until`: place of the house, counted from zero; end, server, payment, mWh."""
+    rows = await fetch(
+        connection,
+        """
+        SELECT asked.place - 1, part.ended_at, part.server, part.payment, part.energy_mwh
+        FROM unnest(%s::text[]) WITH ORDINALITY AS asked(household, place)
+        CROSS JOIN LATERAL (
+            SELECT * FROM household.payment_parts
+            WHERE household = asked.household AND ended_at > %s AND ended_at <= %s OFFSET 0
+        ) AS part
+        JOIN household.payments AS payment ON (payment.server, payment.id) = (part.server, part.payment)
+        WHERE payment.state = 'paid'
+        """,
+        (list(households), since, until),
+    )
+    return [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
 
 
 async def billed_houses(connection: AsyncConnection, first: date, last: date) -> set[str]:

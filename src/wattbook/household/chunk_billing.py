@@ -21,7 +21,7 @@ from wattbook.book.transfers import Entry, Span, fact_id
 from wattbook.household import bill_run_rows, documents, store
 from wattbook.household.assessment import RE_RATED, Charge, Lines, Share, set_off
 from wattbook.household.bill_run_rows import Chunk, ChunkTotals, Refusal
-from wattbook.household.billing import HOUSEHOLDS_MAX, Utility, bill_period, charges_in_time
+from wattbook.household.billing import HOUSEHOLDS_MAX, MOMENT, Utility, bill_period
 from wattbook.household.documents import Bill
 from wattbook.household.intervals import IntervalStore
 from wattbook.household.postings import Delivery, Ledger, deliveries, paid_elsewhere, sale
@@ -29,9 +29,10 @@ from wattbook.household.slot_sums import Register, SlotSums
 from wattbook.kernel.errors import Conflict, InvalidInput, WattbookError
 from wattbook.kernel.units import Currency
 from wattbook.registry.supply_points import SupplyPoint, supply_points
-from wattbook.tariffs.hours import bounds
+from wattbook.tariffs.hours import bounds, slot_at
 from wattbook.tariffs.household_bulk import Bills, rate_many
 from wattbook.tariffs.household_data import LINES
+from wattbook.tariffs.period import BillingPeriod
 from wattbook.tariffs.schedule import Schedule
 
 MINUTE: Final = timedelta(minutes=1)
@@ -145,14 +146,16 @@ class ChunkBilling:
         measured = sums.measured.energies_mwh[rows]
         left = measured.copy()
         since, until = bounds(schedule)
-        asked = [(house, since, until) for house, _ in kept]
-        charged = await charges_in_time(connection, asked, [schedule] * len(asked))
+        charged: dict[int, list[Charge]] = {}
+        parts = await bill_run_rows.paid_parts(connection, [house for house, _ in kept], since, until)
+        for place, ended_at, server, payment, energy_mwh in parts:
+            slot = slot_at(schedule, ended_at - MOMENT)
+            charged.setdefault(place, []).append(Charge(ended_at, server, payment, energy_mwh, slot))
         shares: dict[int, dict[str, Share]] = {}
         paid_mwh: dict[int, int] = {}
-        for place, charges in enumerate(charged):
-            if charges:
-                shares[place], left[place] = _set_off(measured[place], charges)
-                paid_mwh[place] = sum(charge.energy_mwh for charge in charges)
+        for place, charges in charged.items():
+            shares[place], left[place] = _set_off(measured[place], charges)
+            paid_mwh[place] = sum(charge.energy_mwh for charge in charges)
         contract_w = np.array([point.contract_w or 0 for _, point in kept], np.int64)
         gross = rate_many(schedule, measured, contract_w=contract_w)
         bills = rate_many(schedule, left, contract_w=contract_w) if shares else gross
@@ -166,12 +169,12 @@ class ChunkBilling:
         since, until = bounds(self.schedule)
         issued: dict[str, bool] = {}
         refusals = []
-        for bill in await documents.bills_in_time(connection, [(house, since, until) for house in households]):
-            is_same = bill.period == self.schedule.period
-            if not is_same and bill.household not in issued:
-                words = f"it has a bill for {bill.period}, which overlaps {self.schedule.period}"
-                refusals.append(_refusal(bill.household, Conflict(words, bill=bill.id)))
-            issued[bill.household] = is_same
+        for house, bill_id, first, last in await bill_run_rows.bills_in_time(connection, households, since, until):
+            is_same = BillingPeriod(first, last) == self.schedule.period
+            if not is_same and house not in issued:
+                words = f"it has a bill for {first}..{last}, which overlaps {self.schedule.period}"
+                refusals.append(_refusal(house, Conflict(words, bill=bill_id)))
+            issued[house] = is_same
         return issued, refusals
 
     async def _sorted(

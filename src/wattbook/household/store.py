@@ -79,10 +79,13 @@ async def bill_estimates(connection: AsyncConnection, bills: Sequence[str]) -> l
 async def bills_in_time(connection: AsyncConnection, asked: Asked) -> list[Row]:
     found = await connection.execute(
         text(f"""
-            SELECT * FROM household.bills AS bill WHERE EXISTS (
-                SELECT FROM {_ASKED} WHERE asked.household = bill.household
-                    AND bill.starts_at < asked.until AND asked.since < bill.ends_at
-            ) ORDER BY household, first_day
+            SELECT DISTINCT ON (bill.household, bill.first_day) bill.* FROM {_ASKED}
+            CROSS JOIN LATERAL (
+                SELECT * FROM household.bills WHERE household = asked.household
+                    AND starts_at < asked.until AND asked.since < ends_at
+                OFFSET 0 -- house by house through the index, however many bills there are
+            ) AS bill
+            ORDER BY bill.household, bill.first_day
         """),
         _asked(asked),
     )
