@@ -53,19 +53,18 @@ from wattbook.kernel.clock import Clock, system_clock
 from wattbook.kernel.errors import Unavailable
 from wattbook.kernel.telemetry import tune_garbage_collection
 from wattbook.ocpp.gateway import Gateway
+from wattbook.ocpp.limits import arrival_limits, socket_limits
 from wattbook.ocpp.local_lists import keep_in_step
 from wattbook.ocpp.outcomes import Outcomes, webhook_tasks
 from wattbook.ocpp.prepaid import prepaid_subscriber
 from wattbook.ocpp.reaper import Patience, reap
-from wattbook.ocpp.retention import Keep, forget
+from wattbook.ocpp.retention import forget, kept_for
 from wattbook.ocpp.security.authority import Authority
 from wattbook.ocpp.security.desk import CertificateDesk
 from wattbook.ocpp.security.ocsp import Responders
 from wattbook.ocpp.security.renewal import ask_for_renewals
 from wattbook.ocpp.security.tls import ListeningTls
 from wattbook.ocpp.security.tls import read_roots as read_certificates
-from wattbook.ocpp.transport import SocketLimits
-from wattbook.ocpp.turnstile import ArrivalLimits
 from wattbook.payments.cards import settle_overdue
 from wattbook.payments.checks import CHECKS as PAYMENT_CHECKS
 from wattbook.payments.operations import Providers
@@ -224,8 +223,8 @@ async def _gateway(settings: Settings, roaming: Roaming) -> AsyncIterator[Gatewa
             certificates=CertificateDesk(authority, responders, clock, contract_roots=contract_roots),
             journal=settings.ocpp_journal,
             journal_days=settings.ocpp_journal_days,
-            limits=_socket_limits(settings),
-            arrivals=_arrival_limits(settings),
+            limits=socket_limits(settings),
+            arrivals=arrival_limits(settings),
             read_roots=read_roots,
         )
         shared = settings.ocpp_gateways > 1
@@ -238,27 +237,6 @@ async def _gateway(settings: Settings, roaming: Roaming) -> AsyncIterator[Gatewa
         # A notice may have been missed while the database was away.
         await stack.enter_async_context(_every(ROOTS_EVERY, read_roots_again, roaming.database, clock))
         yield gateway
-
-
-def _socket_limits(settings: Settings) -> SocketLimits:
-    return SocketLimits(
-        frame_bytes_max=settings.ocpp_frame_bytes_max,
-        frames_per_s_max=settings.ocpp_frames_per_s_max,
-        frames_burst_max=settings.ocpp_frames_burst_max,
-        ping_after_s=float(settings.ocpp_ping_after_s),
-        pong_within_s=float(settings.ocpp_pong_within_s),
-        compress=settings.ocpp_compress,
-    )
-
-
-def _arrival_limits(settings: Settings) -> ArrivalLimits:
-    return ArrivalLimits(
-        connections_max=settings.ocpp_connections_max,
-        handshakes_max=settings.ocpp_handshakes_max,
-        arrivals_per_s_max=settings.ocpp_arrivals_per_s_max,
-        arrivals_burst_max=settings.ocpp_arrivals_burst_max,
-        retry_after_s=settings.ocpp_retry_after_s,
-    )
 
 
 def _policy(settings: Settings) -> Policy:
@@ -463,15 +441,7 @@ async def _reap(settings: Settings, roaming: Roaming, database: Database, clock:
 
 async def _forget(settings: Settings, database: Database, clock: Clock) -> None:
     """Delete what is older than the operator wants it kept."""
-    keep = Keep(
-        notices=_days(settings.ocpp_notices_keep_days),
-        rejected=_days(settings.ocpp_rejected_keep_days),
-        security_events=_days(settings.ocpp_security_events_keep_days),
-        commands=_days(settings.ocpp_commands_keep_days),
-        transactions=_days(settings.ocpp_transactions_keep_days),
-        signatures=_days(settings.ocpp_signatures_keep_days),
-    )
-    await forget(database, clock, keep)
+    await forget(database, clock, kept_for(settings))
 
 
 async def _renew(settings: Settings, database: Database, clock: Clock) -> None:

@@ -1,4 +1,4 @@
-"""The programs' door: JSON over HTTP under `/api/v1`, and what an operator's monitoring reads.
+"""The programs' door: JSON over HTTP under `/api/v1`, what an operator's monitoring reads, and the login of people.
 
 Owns the shapes of documents that go out and of those that come in, who may call, and the HTTP status of each error.
 Decides nothing: every route is one call of a room below. Protocols of partners (OCPI, OCPP) have doors of their own.

@@ -15,6 +15,7 @@ from msgspec import Struct
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wattbook.config import Settings
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import Clock
 
@@ -43,6 +44,22 @@ class Keep(Struct, frozen=True):
     commands: timedelta | None = timedelta(days=90)
     transactions: timedelta | None = timedelta(days=400)
     signatures: timedelta | None = None
+
+
+def kept_for(settings: Settings) -> Keep:
+    """As the operator set it."""
+
+    def days(number: int | None) -> timedelta | None:
+        return None if number is None else timedelta(days=number)
+
+    return Keep(
+        notices=days(settings.ocpp_notices_keep_days),
+        rejected=days(settings.ocpp_rejected_keep_days),
+        security_events=days(settings.ocpp_security_events_keep_days),
+        commands=days(settings.ocpp_commands_keep_days),
+        transactions=days(settings.ocpp_transactions_keep_days),
+        signatures=days(settings.ocpp_signatures_keep_days),
+    )
 
 
 _BY_NUMBER: Final = """

@@ -2,8 +2,9 @@
 
     0  nothing is proved      1  a password      2  TLS and a password      3  TLS and a certificate of its own
 
-Owns passwords (as salted hashes) and their rotation, the local certificate authority, what it issued and revoked, the
-answers to OCSP questions, the TLS contexts, and what was refused at the door (`security_events`).
+Owns passwords (as salted hashes) and their rotation, the way to a higher profile, the local certificate authority, what
+it issued, renewed and revoked, the answers to OCSP questions, the TLS contexts, what was refused at the door
+(`security_events`), the keys that stations and meters sign with, and what became of their signatures.
 
 Does not decide which stations exist or work (`registry`), nor what they may say once they are in. What a station tells
 of its own security (SecurityEventNotification) is a message like any other and not kept here.
