@@ -4,7 +4,7 @@
 and the journal on; every answer is sent after its commit. The peer is a central system on the `ocpp` package that keeps
 the values in memory and commits nothing. Both get the same load from the same process: each station is in a transaction
 and sends the next message when the one before is answered. Afterwards our database is asked for every acknowledged
-message. The third row is our own gateway with nothing behind it: against it one sees what durability costs.
+message. The bare row is our own gateway with nothing behind it: against it one sees what durability costs.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from sqlalchemy import text
@@ -30,6 +31,7 @@ from wattbook.simulate.estate import Estate, furnish
 
 HOST = "127.0.0.1"
 AGAINST = "the ocpp package's central system, in memory"
+OURS, BARE, PEER = "wattbook, durable", "wattbook, bare", "peer, in memory"
 Figures = dict[str, Any]
 
 
@@ -41,40 +43,62 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=200_000)
     parser.add_argument("--peer-messages", type=int, default=10_000)
     parser.add_argument("--gateways", type=int, default=2, help="processes of ours; the machine has two cores")
+    parser.add_argument("--runs", type=int, default=1, help="the ratio is the median of so many")
     chosen = parser.parse_args()
     message = chosen.message or ("MeterValues" if chosen.version == "1.6" else "TransactionEvent")
     kind = ("--version", chosen.version, "--message", message)
-    with tempfile.TemporaryDirectory() as folder:
-        plan = Plan(Path(folder), chosen.stations, kind, chosen.gateways)
-        ours = asyncio.run(measure_ours(plan, chosen.messages))
-        bare = measure_process(plan, chosen.messages, "benchmarks._gateway_without_database", path="/ocpp")
-        peer = measure_process(plan, chosen.peer_messages, "benchmarks._peer_ocpp", chosen.version)
-    measured = {"wattbook, durable": ours, "peer, in memory": peer, "wattbook without a database": bare}
-    rows = [
-        [
-            name,
-            f"{figures['messages_per_s']:,}",
-            f"{figures['p50_ms']:.1f} ms",
-            f"{figures['p99_ms']:.1f} ms",
-            f"{figures['messages_per_s'] / peer['messages_per_s']:.1f} ×",
-        ]
-        for name, figures in measured.items()
-    ]
+    runs = [measured(chosen, kind) for _ in range(chosen.runs)]
+    ratios = [_ratio(run, OURS, PEER) for run in runs]
+    to_bare = [_ratio(run, OURS, BARE) for run in runs]
+    rows = [[str(number), *row] for number, run in enumerate(runs, 1) for row in _rows(run, chosen.gateways)]
     report(
         "ocpp-ingest",
-        ratio=ours["messages_per_s"] / peer["messages_per_s"],
+        ratio=median(ratios),
         against=AGAINST,
         figures={
             "version": chosen.version,
             "message": message,
             "stations": chosen.stations,
             "gateways": chosen.gateways,
-            "durable_to_bare": round(ours["messages_per_s"] / bare["messages_per_s"], 2),
-            **measured,
+            "ratios": [round(ratio, 2) for ratio in ratios],
+            "durable_to_bare": round(median(to_bare), 2),
+            "runs": runs,
         },
-        columns=["central system", f"{message}/s", "p50", "p99", "ratio"],
+        columns=["run", "central system", "processes", f"{message}/s", "p50", "p99", "to peer", "to bare"],
         rows=rows,
     )
+
+
+def measured(chosen: argparse.Namespace, kind: tuple[str, ...]) -> dict[str, Figures]:
+    """One run: ours, ours without a database, and the peer, one after the other."""
+    with tempfile.TemporaryDirectory() as folder:
+        plan = Plan(Path(folder), chosen.stations, kind, chosen.gateways)
+        return {
+            OURS: asyncio.run(measure_ours(plan, chosen.messages)),
+            BARE: measure_process(plan, chosen.messages, "benchmarks._gateway_without_database", path="/ocpp"),
+            PEER: measure_process(plan, chosen.peer_messages, "benchmarks._peer_ocpp", chosen.version),
+        }
+
+
+def _rows(run: dict[str, Figures], gateways: int) -> list[list[str]]:
+    processes = {OURS: gateways, BARE: 1, PEER: 1}
+    return [
+        [
+            name,
+            str(processes[name]),
+            f"{figures['messages_per_s']:,}",
+            f"{figures['p50_ms']:.1f} ms",
+            f"{figures['p99_ms']:.1f} ms",
+            f"{_ratio(run, name, PEER):.1f} ×",
+            f"{_ratio(run, name, BARE):.2f}",
+        ]
+        for name, figures in run.items()
+    ]
+
+
+def _ratio(run: dict[str, Figures], one: str, other: str) -> float:
+    ratio: float = run[one]["messages_per_s"] / run[other]["messages_per_s"]
+    return ratio
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ from wattbook.config import Settings
 from wattbook.console import mount_overview
 from wattbook.db.embedded import EmbeddedServer, running_url
 from wattbook.db.engine import Database
+from wattbook.db.group_commit import LANES
 from wattbook.db.jobs import job_app
 from wattbook.db.metadata import metadata
 from wattbook.db.migrate import upgrade
@@ -212,6 +213,7 @@ async def _gateway(settings: Settings, roaming: Roaming) -> AsyncIterator[Gatewa
         async def read_roots_again(*_: object) -> None:
             read_roots()
 
+        shared = settings.ocpp_gateways > 1
         gateway = Gateway(
             roaming.database,
             clock,
@@ -226,8 +228,9 @@ async def _gateway(settings: Settings, roaming: Roaming) -> AsyncIterator[Gatewa
             limits=socket_limits(settings),
             arrivals=arrival_limits(settings),
             read_roots=read_roots,
+            # Several processes keep the database busy by themselves, and larger batches cost less.
+            lanes=1 if shared else LANES,
         )
-        shared = settings.ocpp_gateways > 1
         await gateway.open(settings.ocpp_host, settings.ocpp_port, shared=shared)
         stack.push_async_callback(gateway.close)
         if settings.ocpp_tls_port is not None:

@@ -1,7 +1,7 @@
 """`kill -9` of the serving process, or of its database, in the middle of a load.
 
 What was acknowledged is there, once, and the proof holds. Beside stations that charge, session after session, a load of
-a thousand stations sends meter values as fast as they are answered.
+two thousand stations sends meter values as fast as they are answered.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from wattbook.simulate.estate import Estate, furnish
 from wattbook.simulate.load import LoadLog, read_log
 
 STATIONS = 40
-LOAD_STATIONS = 1_000
+LOAD_STATIONS = 2_000
 LOAD_SECONDS = 20
 START = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=6)
 
