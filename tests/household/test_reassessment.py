@@ -7,7 +7,6 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.household.village import (
-    BALANCE_GROUP,
     DAY,
     HOUR,
     KWH,
@@ -54,7 +53,7 @@ def reading(hour: int, mwh: int) -> IntervalReading:
 
 
 async def again(connection: AsyncConnection, store: IntervalStore, *, later: int = 1) -> list[CreditNote]:
-    return await assess_again(connection, store, BALANCE_GROUP, now=NOW + timedelta(hours=later))
+    return await assess_again(connection, store, now=NOW + timedelta(hours=later))
 
 
 async def test_missing_readings_are_estimated_named_and_corrected_when_they_come(

@@ -13,6 +13,7 @@ from wattbook.api import (
     payments,
     people,
     queries,
+    readings,
     signing_keys,
     station_frames,
     station_options,
@@ -49,6 +50,7 @@ def create_api(services: Services) -> FastAPI:
     tell_errors(api)
     api.include_router(queries.router(services))
     api.include_router(payments.router(services))
+    api.include_router(readings.router(services))
     api.include_router(wallets.router(services))
     api.include_router(commands.router(services))
     api.include_router(stations.router(services))

@@ -1,5 +1,6 @@
 """The documents that go out: what a program sees of a session, a station, a bill, and of the proof."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Self
@@ -12,6 +13,7 @@ from wattbook.charging.events import SessionView
 from wattbook.charging.views import Refusal
 from wattbook.household.assessment import Lines
 from wattbook.household.documents import Bill, CreditNote, corrected
+from wattbook.household.estimation import Estimate
 from wattbook.kernel.units import Currency, Energy, Money
 from wattbook.registry.presence import StationOverview
 
@@ -175,11 +177,16 @@ class BillLines(BaseModel):
 
 
 class CreditNoteDocument(BaseModel):
-    """`lines` is what each line of the bill is less by; energies are those of the whole period from then on."""
+    """`lines` is what each line of the bill is less by; energies are those of the whole period from then on.
+
+    `reason` is `payments` or `readings`; `metered_kwh` is null in notes of before there was a reason.
+    """
 
     id: str
     revision: int
     issued_at: datetime
+    reason: str
+    metered_kwh: Exact | None
     paid_kwh: Exact
     household_kwh: Exact
     exception_kwh: Exact
@@ -191,6 +198,8 @@ class CreditNoteDocument(BaseModel):
             id=note.id,
             revision=note.revision,
             issued_at=note.issued_at,
+            reason=note.reason,
+            metered_kwh=None if note.metered_mwh is None else Energy(note.metered_mwh).kwh,
             paid_kwh=Energy(note.paid_mwh).kwh,
             household_kwh=Energy(note.household_mwh).kwh,
             exception_kwh=Energy(note.exception_mwh).kwh,
@@ -198,14 +207,38 @@ class CreditNoteDocument(BaseModel):
         )
 
 
+class EstimateDocument(BaseModel):
+    """A stretch of a meter's time that was not measured, and how its energy was found."""
+
+    meter: str
+    since: datetime
+    until: datetime
+    kwh: Exact
+    method: str
+
+    @classmethod
+    def of(cls, estimate: Estimate) -> Self:
+        return cls(
+            meter=estimate.meter,
+            since=estimate.since,
+            until=estimate.until,
+            kwh=Energy(estimate.energy_mwh).kwh,
+            method=estimate.method,
+        )
+
+
 class BillDocument(BaseModel):
     """A bill as issued, its credit notes, and what is owed in the end (`owed`).
 
-    `household_kwh + paid_kwh + exception_kwh = metered_kwh`; `gross_total - duplicate = lines.total`.
+    `household_kwh + paid_kwh + exception_kwh = metered_kwh`; `gross_total - duplicate = lines.total`. A bill is
+    `provisional` when a part of it, `estimated_kwh`, is an estimate: `estimates` says which.
     """
 
     id: str
     household: str
+    stage: str
+    estimated_kwh: Exact
+    estimates: list[EstimateDocument]
     first_day: date
     last_day: date
     issued_at: datetime
@@ -223,10 +256,13 @@ class BillDocument(BaseModel):
     owed: BillLines
 
     @classmethod
-    def of(cls, bill: Bill, notes: list[CreditNote]) -> Self:
+    def of(cls, bill: Bill, notes: list[CreditNote], estimates: Sequence[Estimate] = ()) -> Self:
         return cls(
             id=bill.id,
             household=bill.household,
+            stage=bill.stage,
+            estimated_kwh=Energy(bill.estimated_mwh).kwh,
+            estimates=[EstimateDocument.of(estimate) for estimate in estimates],
             first_day=bill.period.first,
             last_day=bill.period.last,
             issued_at=bill.issued_at,

@@ -21,7 +21,7 @@ from wattbook.api.documents import (
 )
 from wattbook.api.services import Services
 from wattbook.charging import views
-from wattbook.household.documents import bills_of_households, credit_notes_of_bills
+from wattbook.household.documents import bills_of_households, credit_notes_of_bills, estimates_of_bills
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import InvalidInput, NotFound
 from wattbook.registry.households import find_households
@@ -87,7 +87,8 @@ def router(services: Services) -> APIRouter:
                 raise NotFound(f"household {household[:64]!r} is not registered")
             issued = await bills_of_households(connection, [household])
             notes = await credit_notes_of_bills(connection, [bill.id for bill in issued])
-        return Bills(bills=[BillDocument.of(bill, notes[bill.id]) for bill in issued])
+            estimates = await estimates_of_bills(connection, [bill.id for bill in issued])
+        return Bills(bills=[BillDocument.of(bill, notes[bill.id], estimates[bill.id]) for bill in issued])
 
     return routes
 

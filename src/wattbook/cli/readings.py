@@ -17,6 +17,7 @@ from wattbook.household.intake.csv_layout import csv_layout
 from wattbook.household.intake.formats import FORMATS, reader_of
 from wattbook.household.intake.items import FILE_BYTES_MAX, Item
 from wattbook.household.intervals import IntervalStore
+from wattbook.household.reassessment import assess_again
 from wattbook.kernel.clock import system_clock
 from wattbook.kernel.errors import InvalidInput
 
@@ -57,7 +58,10 @@ async def _take_in(settings: Settings, source: str, items: Iterable[Item], *, dr
         database = Database(url)
         try:
             async with database.transaction() as connection:
-                return await take_in(connection, store, source, items, now=system_clock(), dry_run=dry_run)
+                report = await take_in(connection, store, source, items, now=system_clock(), dry_run=dry_run)
+                if report.bills:
+                    await assess_again(connection, store, now=system_clock())
+                return report
         finally:
             await database.close()
 
@@ -80,7 +84,7 @@ def _print(report: Report, dry_run: bool) -> None:
     console.print(
         f"{report.source}: {report.new} intervals {said} new, {report.changed} changed, {report.known} known; "
         f"{report.registers} register readings, {report.derived} intervals derived from them; "
-        f"{report.refused_count} refused; {report.bills} bills to be assessed again",
+        f"{report.refused_count} refused; {report.bills} bills assessed again",
         highlight=False,
     )
     if report.refused:

@@ -53,6 +53,8 @@ __all__ = [
 
 COMPACTED_FROM_FILES: Final = 2
 """A day with fewer files that count is left as it is."""
+DIGEST_NAMED: Final = 32
+"""So many of its hexadecimal digits stand in the name of a batch."""
 REPLACED_KEPT: Final = timedelta(days=1)
 """Files that were compacted stand so long for those who still read them."""
 
@@ -112,12 +114,15 @@ class IntervalStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    async def write(self, connection: AsyncConnection, batch: str, table: pa.Table, *, now: datetime) -> bool:
+    async def write(
+        self, connection: AsyncConnection, batch: str, table: pa.Table, *, now: datetime, by_content: bool = False
+    ) -> bool:
         """Add a batch of readings; it counts from the commit of this transaction on.
 
         Args:
             batch: the sender's name for it, at most 200 characters. The same batch again is not stored again.
             table: of `SCHEMA`.
+            by_content: the name is only the first half of one; the other is the digest of the readings.
 
         Returns:
             whether the batch is new.
@@ -128,9 +133,10 @@ class IntervalStore:
         """
         table = await asyncio.to_thread(interval_schema.in_order, table)
         await asyncio.to_thread(interval_schema.check, table, utc(now))
+        digest = await asyncio.to_thread(interval_schema.digest, table)
+        batch = f"{batch} {digest[:DIGEST_NAMED]}" if by_content else batch
         if not 0 < len(batch) <= 200 or not batch.isprintable():
             raise InvalidInput("the id of a batch is 1 to 200 printable characters")
-        digest = await asyncio.to_thread(interval_schema.digest, table)
         await reading_rows.announce_writing(connection)
         number = await reading_rows.add_interval_batch(connection, batch, digest, table.num_rows, utc(now))
         if number is None:

@@ -22,12 +22,19 @@ from wattbook.household.postings import Delivery, Ledger, paid_elsewhere, redeli
 from wattbook.household.work_list import Finding, Kind
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import WattbookError
+from wattbook.registry.households import meters_of_households
+from wattbook.registry.validity import Missing
 from wattbook.tariffs.catalogue import household_tariff
 from wattbook.tariffs.schedule import compile_household
 
 
 async def assess_again(
-    connection: AsyncConnection, intervals: IntervalStore, balance_group: str, *, now: datetime, limit: int = 200
+    connection: AsyncConnection,
+    intervals: IntervalStore,
+    *,
+    now: datetime,
+    balance_group: str | None = None,
+    limit: int = 200,
 ) -> list[CreditNote]:
     """Assess noted bills again, and issue a credit note for each whose energy is another now.
 
@@ -35,11 +42,12 @@ async def assess_again(
     list.
 
     Args:
-        balance_group: from which the utility supplies the houses.
+        balance_group: from which a house was supplied whose bill was over nothing; of others the book knows it.
         limit: bills in one call; what is beyond stays noted.
     """
     bills = await documents.find_bills(connection, await store.take_reviews(connection, limit))
     await store.lock_houses(connection, [bill.household for bill in bills])
+    groups = await _balance_groups(connection, bills, balance_group)
     measured = await measure_again(connection, intervals, bills, now=utc(now))
     notes = await documents.credit_notes_of_bills(connection, [bill.id for bill in bills])
     schedules = [compile_household(household_tariff(bill.tariff), bill.period) for bill in bills]
@@ -47,11 +55,13 @@ async def assess_again(
     charges = await charges_in_time(connection, periods, schedules)
     drafted: list[tuple[CreditNote, list[Transfer]]] = []
     for bill, charged in zip(bills, charges, strict=True):
-        found = measured[bill.id]
-        if isinstance(found, Measured):
-            drafted += await _drafted(connection, bill, notes[bill.id], found, charged, balance_group, utc(now))
+        found, group = measured[bill.id], groups.get(bill.id)
+        if group is None:
+            await _cannot(connection, bill, "no balance group is known that supplied it", utc(now))
+        elif isinstance(found, Measured):
+            drafted += await _drafted(connection, bill, notes[bill.id], found, charged, group, utc(now))
         else:
-            await _cannot(connection, bill, found, utc(now))
+            await _cannot(connection, bill, found.message, utc(now))
     for outcome in await post(connection, [entries for _, entries in drafted], booked_at=utc(now)):
         if isinstance(outcome, WattbookError):
             raise outcome
@@ -105,7 +115,27 @@ async def _changed(
     return changed
 
 
-async def _cannot(connection: AsyncConnection, bill: Bill, error: WattbookError, now: datetime) -> None:
-    words = f"bill {bill.id} cannot be assessed again: {error.message}"
+async def _balance_groups(
+    connection: AsyncConnection, bills: Sequence[Bill], otherwise: str | None
+) -> dict[str, str | None]:
+    """Which balance group supplied each bill's house: the one in the postings of the bill."""
+    times = [(bill.household, bill.starts_at, bill.ends_at) for bill in bills]
+    places = await meters_of_households(connection, times)
+    facts = {
+        bill.id: [
+            f"bill:{bill.id}:{place.meter}:{max(bill.starts_at, utc(place.valid_from)):%Y%m%dT%H%MZ}:supply"
+            for place in ([] if isinstance(found, Missing) else found)
+        ]
+        for bill, found in zip(bills, places, strict=True)
+    }
+    posted = await postings_of(connection, [fact for each in facts.values() for fact in each])
+    return {
+        bill: next((posted[fact].credit.owner for fact in each if fact in posted), otherwise)
+        for bill, each in facts.items()
+    }
+
+
+async def _cannot(connection: AsyncConnection, bill: Bill, why: str, now: datetime) -> None:
+    words = f"bill {bill.id} cannot be assessed again: {why}"
     finding = Finding(Kind.CANNOT_ESTIMATE, None, None, bill.starts_at, bill.ends_at, words, household=bill.household)
     await work_list.open_items(connection, [finding], now)

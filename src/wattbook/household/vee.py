@@ -97,7 +97,7 @@ async def _complete(
         whole = covers_once(sorted([*inside, *estimates], key=lambda each: each.start), span.since, span.until)
         results.append(Completed(tuple(stretches(estimates)), whole))
     if made:
-        await store.write(connection, f"estimates {now:%Y-%m-%dT%H:%M:%S.%fZ}", readings(made.values()), now=now)
+        await store.write(connection, "estimates", readings(made.values()), now=now, by_content=True)
     await work_list.open_items(connection, noted, now)
     return results
 
@@ -164,7 +164,7 @@ async def edit(
         version = 0 if before is None else before.version + 1
         method = f"edited by {by.strip()}"[:64]
         edited.append(Interval(span.meter_no, span.register, start, minutes, mwh, "edited", version, method))
-    await store.write(connection, f"edit {span.meter_no} {utc(now):%Y-%m-%dT%H:%M:%S.%fZ}", readings(edited), now=now)
+    await store.write(connection, f"edit {span.meter_no}", readings(edited), now=now, by_content=True)
     await reading_rows.add_edit(connection, span[:2], span[2:], by=by.strip(), reason=reason.strip(), now=utc(now))
     await reviews.note_changes(connection, edited, utc(now))
     return edited

@@ -269,7 +269,6 @@ async def _keep(
     connection: AsyncConnection, store: IntervalStore, wanted: Sequence[Interval], report: Report, now: datetime
 ) -> None:
     if wanted:
-        batch = f"{report.source} {now:%Y-%m-%dT%H:%M:%S.%fZ}"
-        await store.write(connection, batch, readings(wanted), now=now)
+        await store.write(connection, report.source, readings(wanted), now=now, by_content=True)
         report.bills = await reviews.note_changes(connection, wanted, now)
     await reading_rows.quarantine(connection, report.source, report.refused, now)

@@ -6,6 +6,7 @@ program are in `layouts/`.
 
 from collections.abc import Sequence
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -29,7 +30,7 @@ class CsvLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         form: `reading-rows`: a row holds one value. `day-rows`: a row holds a day's values side by side, as many as the
             local day has.
         counts: `interval`: energy of an interval. `register`: what a counting register showed.
-        meter: column of the meter's number, or of its metering or market location.
+        meter: column of the meter's number, or of its metering or market location; or `meter_is` for all rows.
         register: column of the OBIS code, `import` or `export`; none: every value is of `register_is`.
         register_codes: what the file writes for what register.
         time: the column, or the two columns of date and time, that a row is stamped with; in day rows the date.
@@ -48,7 +49,8 @@ class CsvLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     title: str
     form: Literal["reading-rows", "day-rows"] = "reading-rows"
     counts: Literal["interval", "register"] = "interval"
-    meter: str | int
+    meter: str | int | None = None
+    meter_is: str = ""
     register: str | int | None = None
     register_is: str = "import"
     register_codes: dict[str, str] = {}
@@ -79,6 +81,8 @@ class CsvLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             raise ValueError(f"quality_codes lead to {', '.join(QUALITIES)} or missing")
         if self.form == "day-rows" and (self.counts == "register" or len(self.time) != 1):
             raise ValueError("day-rows hold intervals and have one column for the date")
+        if (self.meter is None) is not bool(self.meter_is):
+            raise ValueError("either meter names a column, or meter_is the meter")
         if not self.time or self.multiplier < 1 or self.skip < 0:
             raise ValueError("time names a column, multiplier is 1 or more, skip 0 or more")
         if not self.has_header and not all(isinstance(name, int) and name > 0 for name in self._columns()):
@@ -94,15 +98,24 @@ class CsvLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         return [name for name in named if name is not None]
 
 
+def shipped_layouts() -> tuple[str, ...]:
+    """The names of the layouts that come with the program."""
+    return tuple(sorted(_shipped()))
+
+
+def _shipped() -> dict[str, Traversable]:
+    folder = files(__package__) / "layouts"
+    return {entry.name.removesuffix(".toml"): entry for entry in folder.iterdir() if entry.name.endswith(".toml")}
+
+
 def csv_layout(name: str | Path) -> CsvLayout:
     """A layout that ships, by its name, or any other by the path of its TOML file.
 
     Raises:
         InvalidInput: no such layout, or it contradicts itself.
     """
-    shipped = files(__package__) / "layouts"
-    known = {entry.name.removesuffix(".toml"): entry for entry in shipped.iterdir() if entry.name.endswith(".toml")}
-    entry = known.get(str(name), Path(name))
+    known = _shipped()
+    entry: Traversable | Path = known.get(str(name), Path(name))
     if not entry.is_file():
         raise InvalidInput(f"no CSV layout {str(name)[:200]!r}: one of {', '.join(sorted(known))}, or a path")
     content = entry.read_bytes()

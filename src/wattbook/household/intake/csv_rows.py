@@ -68,7 +68,7 @@ class _Places:
     """Where in a row each column stands, from 0."""
 
     def __init__(self, layout: CsvLayout, places: Mapping[str | int, int], count: int) -> None:
-        self.meter = places[layout.meter]
+        self.meter = None if layout.meter is None else places[layout.meter]
         self.value = places[layout.value]
         self.time = [places[name] for name in layout.time]
         self.register = None if layout.register is None else places[layout.register]
@@ -149,7 +149,7 @@ class _File:
                     yield IntervalReading(line, *series, start, layout.minutes, mwh, quality)
 
     def _series(self, row: Sequence[str]) -> tuple[str, str]:
-        meter = _cell(row, self._places.meter)
+        meter = self._layout.meter_is if self._places.meter is None else _cell(row, self._places.meter)
         if not meter:
             raise BadLine("meter", "no meter is named")
         if self._places.register is None:

@@ -19,7 +19,7 @@ def upgrade() -> None:
         ("is_distinct", "each interval stands once in it"),
         ("is_superseded", "holds only older versions of what others hold"),
     ):
-        column = sa.Column(name, sa.Boolean(), server_default=sa.false(), nullable=False, comment=said)
+        column: sa.Column[bool] = sa.Column(name, sa.Boolean(), server_default=sa.false(), nullable=False, comment=said)
         op.add_column("interval_files", column, schema="household")
         op.alter_column("interval_files", name, server_default=None, schema="household")
     op.add_column(
