@@ -7,7 +7,7 @@ kept as an invalid session: it is told no, and when it stops all the same, its e
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -103,7 +103,7 @@ class Started:
     valid_until: datetime | None = None
     group_uid: str | None = None
     repeated: bool = False
-    cost_max: Decimal | None = None
+    cost_max: Decimal | None = field(default=None, compare=False)
 
 
 async def start(

@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wattbook.book.posting import BATCH_MAX, Posted, post
 from wattbook.book.transfers import Entry, Span
 from wattbook.charging import store
+from wattbook.charging.baselines import mend_baselines
 from wattbook.charging.cdrs import cdr_row
 from wattbook.charging.differences import (
     ESTIMATED_STOP,
@@ -144,6 +145,7 @@ async def stop(
         if known is not None and known.session.ended_at is None and known.session.id not in endings:
             _measure(known.session, each, now, policy)
             endings[known.session.id] = _Ending(each, known)
+    await mend_baselines(connection, [ending.session for ending in endings.values()])
     endings |= await _differences(connection, [each for each in stops if not each.estimated], found, now, policy)
     await read_courses(connection, [ending.whole or ending.found for ending in endings.values()])
     await _settle(connection, list(endings.values()), now, policy)

@@ -161,7 +161,7 @@ def _by_id(rows: Sequence[SessionRow]) -> list[SessionRow]:
 _ENDED = (
     "state", "refusal", "flags", "updated_at", "announced_at", "import_mwh", "export_mwh", "export_register_mwh",
     "power_w", "ended_at", "meter_stop_mwh", "stop_reason", "span_start", "span_end", "bought_before_tax",
-    "bought_after_tax", "fed_in_before_tax", "fed_in_after_tax",
+    "bought_after_tax", "fed_in_before_tax", "fed_in_after_tax", "meter_start_mwh",
 )  # fmt: skip
 
 

@@ -2,9 +2,9 @@
 
 A station has a list when an operator enrols it. What belongs on it are the tokens whose issuer says ALWAYS or
 ALLOWED_OFFLINE, as long as they are good. The list at a station has a version of ours and is known as far as the
-station accepted it; what differs is told as a difference, at most `CHANGES_MAX` at once, until nothing differs. Whenever it is
-not known what a station has (at first, after a VersionMismatch or a failure, when it tells another version) it is told
-the whole list anew.
+station accepted it. What differs is told as a difference, at most `CHANGES_MAX` at once, until nothing differs. When it
+is not known what a station has (at first, after a VersionMismatch or a failure, when it tells another version), it is
+told the whole list anew.
 """
 
 from collections.abc import Mapping, Sequence
