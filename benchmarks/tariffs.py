@@ -23,8 +23,9 @@ from benchmarks._report import report
 from wattbook.kernel.clock import format_rfc3339
 from wattbook.kernel.units import Energy
 from wattbook.tariffs.bulk import Records, price_records
+from wattbook.tariffs.compiling import compile_tariff
 from wattbook.tariffs.ocpi import parse_tariff
-from wattbook.tariffs.pricer import Pricer, compile_tariff
+from wattbook.tariffs.pricer import Pricer
 from wattbook.tariffs.station import SessionPeriod
 
 ZONE: Final = ZoneInfo("Europe/Berlin")

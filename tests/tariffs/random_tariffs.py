@@ -11,9 +11,10 @@ from typing import Any
 
 from tests.tariffs.ocpi_objects import BERLIN, element, local, part, tariff
 from wattbook.kernel.clock import format_rfc3339
+from wattbook.tariffs.compiling import compile_tariff
 from wattbook.tariffs.course import Course, Knot
 from wattbook.tariffs.ocpi import parse_tariff
-from wattbook.tariffs.pricer import Pricer, compile_tariff
+from wattbook.tariffs.pricer import Pricer
 from wattbook.tariffs.restrictions import DAYS
 from wattbook.tariffs.station import SessionPeriod
 

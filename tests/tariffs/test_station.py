@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.units import Energy, Money
-from wattbook.tariffs.pricer import compile_tariff
+from wattbook.tariffs.compiling import compile_tariff
 from wattbook.tariffs.session_price import Price, PriceLine
 from wattbook.tariffs.station import (
     Dimension,

@@ -20,9 +20,10 @@ import msgspec
 from wattbook.charging.records import FoundSession
 from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.units import Currency, Money
+from wattbook.tariffs.compiling import compile_tariff
 from wattbook.tariffs.course import knots_between, price_course
 from wattbook.tariffs.ocpi import decode, parse_tariff
-from wattbook.tariffs.pricer import Pricer, compile_tariff
+from wattbook.tariffs.pricer import Pricer
 from wattbook.tariffs.session_price import Price, explained, quantity
 from wattbook.tariffs.station import Dimension, SessionPeriod
 

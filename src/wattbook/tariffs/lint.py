@@ -14,7 +14,7 @@ from typing import Final, Literal, NamedTuple
 
 from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.units import MWH_PER_KWH
-from wattbook.tariffs.pricer import compile_tariff
+from wattbook.tariffs.compiling import compile_tariff
 from wattbook.tariffs.restrictions import DAYS, Moment, Range, Restrictions, read_restrictions
 from wattbook.tariffs.station import Dimension, PriceComponent, PriceLimit, StationTariff, TariffElement, TaxIncluded
 

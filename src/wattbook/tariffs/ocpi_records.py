@@ -14,8 +14,9 @@ from typing import Any, Final
 
 from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.units import AMOUNT_MAX, MWH_PER_KWH, Energy, div_half_up
+from wattbook.tariffs.compiling import compile_tariff
 from wattbook.tariffs.ocpi import parse_tariff
-from wattbook.tariffs.pricer import PERIODS_MAX, US_PER_HOUR, Pricer, compile_tariff, power_mw, price_periods
+from wattbook.tariffs.pricer import PERIODS_MAX, US_PER_HOUR, Pricer, power_mw, price_periods
 from wattbook.tariffs.restrictions import number
 from wattbook.tariffs.session_price import Price
 from wattbook.tariffs.station import Dimension, SessionPeriod, StationTariff

@@ -24,37 +24,28 @@ The rules, and what is decided where the specification leaves it open (docs/deci
 Nothing is rounded: amounts are integers over the tariff's scale.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from fractions import Fraction
-from functools import lru_cache
 from itertools import pairwise
-from math import lcm
 from typing import Final, NamedTuple
 
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import InvalidInput
-from wattbook.kernel.units import MWH_PER_KWH, MWH_PER_WH, div_ceil
+from wattbook.kernel.units import MWH_PER_KWH, div_ceil
 from wattbook.tariffs.restrictions import (
-    ANY,
     MICROSECONDS,
-    RESERVATION,
-    RESERVATION_EXPIRES,
     Moment,
     Restrictions,
     local_moment,
-    read_restrictions,
 )
 from wattbook.tariffs.session_price import NOTHING, Amount, Charge, Limit, Price, Rate
 from wattbook.tariffs.station import (
     Dimension,
-    PriceComponent,
     PriceLimit,
     SessionPeriod,
     StationTariff,
-    TariffElement,
-    TaxIncluded,
 )
 
 US_PER_HOUR: Final = 3_600 * MICROSECONDS
@@ -62,10 +53,10 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 PERIODS_MAX: Final = 100_000
 """Of one session; a period a second for a day fits."""
 
-_FLAT, _ENERGY, _TIME, _PARKING, _EXPORT = (
+FLAT, ENERGY, TIME, PARKING, EXPORT = (
     Dimension.FLAT, Dimension.ENERGY, Dimension.TIME, Dimension.PARKING_TIME, Dimension.ENERGY_EXPORT,
 )  # fmt: skip
-_DRIVING: Final = (_FLAT, _ENERGY, _TIME, _PARKING)
+DRIVING: Final = (FLAT, ENERGY, TIME, PARKING)
 
 
 class Choice(NamedTuple):
@@ -90,7 +81,7 @@ class ScaledLimit(NamedTuple):
 
 @dataclass(frozen=True)
 class Pricer:
-    """A compiled tariff: `compile_tariff` makes it, `price` and the bulk of `bulk` use it.
+    """A compiled tariff: `compiling.compile_tariff` makes it, `price` and the bulk of `bulk` use it.
 
     Attributes:
         zone: of the location; None when no restriction asks for local time.
@@ -115,7 +106,7 @@ class Pricer:
 
     @property
     def prices_parking(self) -> bool:
-        return bool(self.lanes[_PARKING])
+        return bool(self.lanes[PARKING])
 
     def price(self, periods: Sequence[SessionPeriod], *, started_at: datetime | None = None) -> Price:
         """The price of a session, or of its part so far, from its periods in the order of time.
@@ -158,155 +149,6 @@ def chosen(lane: Lane, at: Moment | None) -> Rate | None:
     return None
 
 
-# ---------------------------------------------------------------------------------------------------------- compiling
-
-
-def compile_tariff(tariff: StationTariff, zone: tzinfo | None = None) -> Pricer:
-    """Make a tariff ready to price sessions at a location in this time zone.
-
-    Raises:
-        InvalidInput: the tariff holds what cannot be priced (better no price than a wrong one): a restriction that is
-            not known, a component where it makes no sense, or local times without a zone.
-    """
-    restrictions = [_restrictions(tariff, each, f"element {n}") for n, each in enumerate(tariff.elements)]
-    feed_in = [_restrictions(tariff, each, f"feed-in element {n}") for n, each in enumerate(tariff.feed_in)]
-    _check_components(tariff, restrictions, feed_in)
-    scale = _scale(tariff)
-    every = (*restrictions, *feed_in)
-    if zone is None and any(each.by_calendar for each in every):
-        raise InvalidInput(f"tariff {tariff.id}: it depends on local time; the location's time zone is needed")
-
-    def lane(dimension: Dimension, *kinds: str | None) -> Lane:
-        elements = tariff.feed_in if dimension is _EXPORT else tariff.elements
-        when = feed_in if dimension is _EXPORT else restrictions
-        return _lane(tariff, scale, [c for kind in kinds for c in _candidates(elements, when, dimension, kind)])
-
-    return Pricer(
-        tariff=tariff,
-        zone=zone if any(each.by_calendar for each in every) else None,
-        scale=scale,
-        lanes={dimension: lane(dimension, None) for dimension in (*_DRIVING, _EXPORT)},
-        reserved={"FLAT": lane(_FLAT, RESERVATION), "TIME": lane(_TIME, RESERVATION)},
-        expired={
-            "FLAT": lane(_FLAT, RESERVATION),
-            "FLAT of expiry": lane(_FLAT, RESERVATION_EXPIRES),
-            "TIME": lane(_TIME, RESERVATION_EXPIRES, RESERVATION),
-        },
-        limits=tuple(_limits(tariff, scale)),
-        restrictions=every,
-        by_course=any(each.by_course for each in every),
-        by_power=any(each.power_mw != ANY for each in every),
-        by_current=any(each.current_ma != ANY for each in every),
-    )
-
-
-def _restrictions(tariff: StationTariff, element: TariffElement, place: str) -> Restrictions:
-    found = read_restrictions(element.restrictions, f"tariff {tariff.id}: {place}.restrictions")
-    if found.unknown:
-        raise InvalidInput(f"tariff {tariff.id}: {place} is restricted by {', '.join(found.unknown)}: not known here")
-    return _shared(found)
-
-
-@lru_cache(maxsize=65_536)
-def _shared(restrictions: Restrictions) -> Restrictions:
-    """One object for all tariffs that restrict alike: what many use stays near the processor."""
-    return restrictions
-
-
-def _check_components(tariff: StationTariff, when: Sequence[Restrictions], feed_in: Sequence[Restrictions]) -> None:
-    for number, (element, restrictions) in enumerate(zip(tariff.elements, when, strict=True)):
-        allowed, what = ((_FLAT, _TIME), "a reservation") if restrictions.reservation else (_DRIVING, "what is drawn")
-        if strange := [c.dimension for c in element.components if c.dimension not in allowed]:
-            wrong = f"a price of {strange[0]} is not supported for {what}"
-            raise InvalidInput(f"tariff {tariff.id}: element {number}: {wrong}")
-    for element, restrictions in zip(tariff.feed_in, feed_in, strict=True):
-        if strange := [c.dimension for c in element.components if c.dimension is not _EXPORT]:
-            raise InvalidInput(f"tariff {tariff.id}: feed-in is priced by ENERGY_EXPORT, not by {strange[0]}")
-        if restrictions.reservation:
-            raise InvalidInput(f"tariff {tariff.id}: nobody feeds in while reserving")
-
-
-Candidate = tuple[int, PriceComponent, Restrictions]
-
-
-def _candidates(
-    elements: Sequence[TariffElement], when: Sequence[Restrictions], dimension: Dimension, kind: str | None
-) -> Iterator[Candidate]:
-    for number, (element, restrictions) in enumerate(zip(elements, when, strict=True)):
-        if restrictions.reservation == kind:
-            component = next((each for each in element.components if each.dimension is dimension), None)
-            if component is not None:
-                yield number, component, restrictions
-
-
-def _lane(tariff: StationTariff, scale: int, candidates: Iterable[Candidate]) -> Lane:
-    choices = []
-    for number, component, restrictions in candidates:
-        always = not restrictions.by_course
-        reservation = restrictions.reservation is not None
-        rate = _rate(tariff, scale, number, component, reservation=reservation)
-        choices.append(Choice(None if always else restrictions, rate))
-        if always:
-            break
-    return tuple(choices)
-
-
-def _rate(tariff: StationTariff, scale: int, element: int, component: PriceComponent, *, reservation: bool) -> Rate:
-    before, after = _unit_prices(tariff, component)
-    timed = component.dimension in (_TIME, _PARKING)
-    return Rate(
-        dimension=Dimension.RESERVATION_TIME if reservation and timed else component.dimension,
-        component=component,
-        element=element,
-        tariff_id=tariff.id,
-        reservation=reservation,
-        before=int(before * scale),
-        after=int(after * scale),
-        scale=scale,
-        step=component.step_size * (MICROSECONDS if timed else MWH_PER_WH),
-        per_unit=_per_unit(component),
-        taxed=component.vat is not None or tariff.tax_included is TaxIncluded.NONE,
-    )
-
-
-def _per_unit(component: PriceComponent) -> int:
-    match component.dimension:
-        case Dimension.FLAT:
-            return 1
-        case Dimension.ENERGY | Dimension.ENERGY_EXPORT:
-            return MWH_PER_KWH
-        case _:
-            return US_PER_HOUR
-
-
-def _unit_prices(tariff: StationTariff, component: PriceComponent) -> tuple[Fraction, Fraction]:
-    """Of one smallest unit, before and after tax."""
-    price = Fraction(component.price) / _per_unit(component)
-    if tariff.tax_included is TaxIncluded.NONE or component.vat is None:
-        return price, price
-    taxed = 1 + Fraction(component.vat) / 100
-    return (price / taxed, price) if tariff.tax_included is TaxIncluded.YES else (price, price * taxed)
-
-
-def _scale(tariff: StationTariff) -> int:
-    """A common denominator of everything that this tariff can charge."""
-    parts = [c for element in (*tariff.elements, *tariff.feed_in) for c in element.components]
-    prices = [price for component in parts for price in _unit_prices(tariff, component)]
-    limits = [side for limit in (tariff.min_price, tariff.max_price) if limit for side in limit_sides(limit)]
-    return lcm(*(price.denominator for price in (*prices, *limits)))
-
-
-def limit_sides(limit: PriceLimit) -> list[Fraction]:
-    return [Fraction(side) for side in (limit.before_tax, limit.after_tax) if side is not None]
-
-
-def _limits(tariff: StationTariff, scale: int) -> Iterator[ScaledLimit]:
-    for reason, limit in (("min_price", tariff.min_price), ("max_price", tariff.max_price)):
-        if limit is not None:
-            after = None if limit.after_tax is None else int(Fraction(limit.after_tax) * scale)
-            yield ScaledLimit(reason, limit, int(Fraction(limit.before_tax) * scale), after)
-
-
 # ------------------------------------------------------------------------------------------------------------ pricing
 
 
@@ -336,7 +178,7 @@ def price_periods(
         return Price(currency)
     course = _Course(pricers, periods, started_at)
     charges = [*course.session_charges(), *course.reservation_charges()]
-    fed_in = course.timed(_EXPORT, [period.fed_in.mwh for period in periods])
+    fed_in = course.timed(EXPORT, [period.fed_in.mwh for period in periods])
     fed_in += _stepped(fed_in)
     bought, limits = _limited(charges, pricers)
     return Price(currency, bought, _total(fed_in), (*charges, *fed_in), limits, notes)
@@ -367,9 +209,9 @@ class _Course:
 
     def session_charges(self) -> list[Charge]:
         """Flat fee, energy, charging and parking time, with their steps."""
-        energy = self.timed(_ENERGY, [period.energy.mwh for period in self.periods])
-        time = self.timed(_TIME, [period.time // _MICROSECOND for period in self.periods])
-        parking = self.timed(_PARKING, [period.parking // _MICROSECOND for period in self.periods])
+        energy = self.timed(ENERGY, [period.energy.mwh for period in self.periods])
+        time = self.timed(TIME, [period.time // _MICROSECOND for period in self.periods])
+        parking = self.timed(PARKING, [period.parking // _MICROSECOND for period in self.periods])
         stepped = _stepped(parking) if parking else _stepped(time)
         rounded = (*parking, *stepped) if parking else (*stepped, *parking)
         return [*self._flat(), *energy, *_stepped(energy), *time, *rounded]
@@ -387,8 +229,8 @@ class _Course:
 
     def _flat(self) -> list[Charge]:
         for number, (pricer, period) in enumerate(zip(self.pricers, self.periods, strict=True)):
-            if pricer is not None and pricer.lanes[_FLAT] and not period.is_reservation:
-                rate = chosen(pricer.lanes[_FLAT], self._moments[number])
+            if pricer is not None and pricer.lanes[FLAT] and not period.is_reservation:
+                rate = chosen(pricer.lanes[FLAT], self._moments[number])
                 if rate is not None:
                     return [Charge("measured", rate, number, 1)]
         return []
