@@ -178,6 +178,8 @@ async def test_the_description_lists_every_route(client: httpx.AsyncClient) -> N
         "GET /stations/{station}/options",
         "PUT /stations/{station}/options",
         "GET /me",
+        "POST /households/{household}/documents",
+        "POST /senders/{name}/payouts",
         "GET /payments/quarantine",
         "GET /senders",
         "GET /wallets/{owner}",
