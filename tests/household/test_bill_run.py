@@ -217,6 +217,18 @@ async def test_a_house_without_the_power_that_its_tariff_needs_is_refused(
     assert "contracted power" in report.refusals[0].reason
 
 
+async def test_a_house_of_an_unknown_tariff_holds_up_nobody(database: Database, store: IntervalStore) -> None:
+    await settle(database, store, [100] * 12)
+    async with database.transaction() as connection:
+        await households.add_households(connection, [Household("odd", "kim", "7 Hill", "moonlight")])
+        await village.add_meter(connection, "M-odd", "odd", YEAR)
+    report = await run_of(database, store).run()
+    assert (report.all.billed, report.all.refused, report.agrees) == (12, 1, True)
+    assert "unknown household tariff" in report.refusals[0].reason
+    assert (await run_of(database, store).try_out()).all.refused == 1
+    await assert_holds(database)
+
+
 async def test_a_payment_a_year_later_becomes_a_credit(database: Database, store: IntervalStore) -> None:
     await settle(database, store, [500] * 12)
     await run_of(database, store).run()

@@ -23,7 +23,7 @@ from wattbook.config import Settings
 from wattbook.kernel.clock import system_clock
 from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.units import Currency, Energy, Money
-from wattbook.tariffs.catalogue import household_tariff
+from wattbook.tariffs.catalogue import household_tariff, household_tariff_names
 from wattbook.tariffs.period import BillingPeriod
 
 if TYPE_CHECKING:
@@ -122,7 +122,8 @@ def _print_report(report: "RunReport", dry_run: bool) -> None:
     for heading in ("tariff", "billed", "billed before", "refused", "metered", "of the houses", "total"):
         table.add_column(heading, justify="left" if heading == "tariff" else "right")
     for tariff, totals in report.totals.items():
-        total = Money(totals.total, Currency.of(household_tariff(tariff).currency))
+        is_known = tariff in household_tariff_names()
+        total = Money(totals.total, Currency.of(household_tariff(tariff).currency)) if is_known else "unknown tariff"
         energies = (str(Energy(totals.metered_mwh)), str(Energy(totals.household_mwh)))
         counts = (f"{totals.billed:,}", f"{totals.known:,}", f"{totals.refused:,}")
         table.add_row(tariff, *counts, *energies, str(total))

@@ -9,10 +9,11 @@ Readings are summed for a block of chunks in one pass, before the houses are loc
 that is not in the bill; it is a late reading like one that comes the day after.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
+from functools import partial
 from hashlib import sha256
 from itertools import groupby
 from time import perf_counter
@@ -28,7 +29,7 @@ from wattbook.household.chunk_billing import ChunkBilling, Sums, Timing
 from wattbook.household.intervals import IntervalStore
 from wattbook.household.slot_sums import Register, sum_slots
 from wattbook.kernel.clock import format_rfc3339, utc
-from wattbook.kernel.errors import InvalidInput, NotFound
+from wattbook.kernel.errors import InvalidInput, NotFound, WattbookError
 from wattbook.registry.supply_points import Billable, billable_households, supply_points
 from wattbook.tariffs.catalogue import household_tariff
 from wattbook.tariffs.hours import bounds
@@ -108,7 +109,7 @@ class BillRun:
 
         Raises:
             InvalidInput: the period is not over where a tariff holds, or too many houses are named.
-            NotFound: a house that is named is not registered, or a tariff is not known.
+            NotFound: a house that is named is not registered.
             Conflict: another run is going on.
         """
         async with bill_run_rows.alone(self.database):
@@ -156,8 +157,9 @@ class BillRun:
         chunks: list[Chunk] = []
         for tariff, group in groupby(houses, key=lambda each: each.tariff):
             open_houses = [each.household for each in group if each.household not in billed]
-            if open_houses:
-                self._schedule(tariff)
+            schedule = self._schedule(tariff)
+            if open_houses and isinstance(schedule, Schedule) and bounds(schedule)[1] > utc(self.clock()):
+                raise InvalidInput(f"{self.period} is not over before {format_rfc3339(bounds(schedule)[1])}")
             for start in range(0, len(open_houses), self.chunk_houses):
                 chunks.append(Chunk(len(chunks), tariff, open_houses[start : start + self.chunk_houses]))
         return chunks
@@ -172,11 +174,12 @@ class BillRun:
             raise NotFound(f"household {missing[0]} is not registered", household=missing[0])
         return houses
 
-    def _schedule(self, tariff: str) -> Schedule:
-        schedule = compile_household(household_tariff(tariff), self.period)
-        if bounds(schedule)[1] > utc(self.clock()):
-            raise InvalidInput(f"{self.period} is not over before {format_rfc3339(bounds(schedule)[1])}")
-        return schedule
+    def _schedule(self, tariff: str) -> Schedule | WattbookError:
+        """The tariff for the period, or why it cannot be billed by: it is not known, or not in this time."""
+        try:
+            return compile_household(household_tariff(tariff), self.period)
+        except WattbookError as error:
+            return error
 
     async def _work(self, run: int | None, chunks: Sequence[Chunk]) -> RunReport:
         """Bill the chunks, block by block; for a dry run only say what that would give."""
@@ -185,20 +188,38 @@ class BillRun:
         timing, sum_s = Timing(), 0.0
         totals: dict[str, ChunkTotals] = {}
         for block in _blocks(chunks):
-            schedule = self._schedule(block[0].tariff)
             started = perf_counter()
-            sums = await self._sum(schedule, [house for chunk in block for house in chunk.households])
+            work = await self._worker(run, block)
             sum_s += perf_counter() - started
-            billing = ChunkBilling(run, schedule, self.utility, self.intervals, self.clock)
             for chunk in block:
                 async with self._transaction(run) as connection:
-                    work = billing.try_out if run is None else billing.bill
-                    did, took = await work(connection, chunk, sums)
+                    did, took = await work(connection, chunk)
                 timing = timing.plus(took)
                 totals[chunk.tariff] = totals.get(chunk.tariff, ChunkTotals()).plus(did)
                 done += len(chunk.households)
                 self.progress(Progress(done, houses, totals[chunk.tariff]))
         return replace(report, totals=totals, sum_s=sum_s, rate_s=timing.rate_s, post_s=timing.post_s)
+
+    async def _worker(
+        self, run: int | None, block: Sequence[Chunk]
+    ) -> Callable[[AsyncConnection, Chunk], Awaitable[tuple[ChunkTotals, Timing]]]:
+        """What is done with each chunk of a block, after its readings were summed."""
+        schedule = self._schedule(block[0].tariff)
+        if not isinstance(schedule, Schedule):
+            return partial(self._refuse, run, schedule)
+        sums = await self._sum(schedule, [house for chunk in block for house in chunk.households])
+        billing = ChunkBilling(run, schedule, self.utility, self.intervals, self.clock)
+        return partial(billing.try_out if run is None else billing.bill, sums=sums)
+
+    async def _refuse(
+        self, run: int | None, error: WattbookError, connection: AsyncConnection, chunk: Chunk
+    ) -> tuple[ChunkTotals, Timing]:
+        """No house of the chunk can be billed by its tariff."""
+        totals = ChunkTotals(refused=len(chunk.households))
+        if run is not None:
+            refusals = [Refusal(house, error.code, error.message) for house in chunk.households]
+            await bill_run_rows.finish_chunk(connection, run, chunk, totals, refusals, utc(self.clock()))
+        return totals, Timing()
 
     @asynccontextmanager
     async def _transaction(self, run: int | None) -> AsyncIterator[AsyncConnection]:
