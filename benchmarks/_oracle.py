@@ -64,18 +64,18 @@ class Oracle:
     def __init__(self) -> None:
         if shutil.which("cargo") is None:
             raise OracleMissing("cargo is not installed")
-        locked = hashlib.sha256((SOURCE / "Cargo.lock").read_bytes() + (SOURCE / "src/main.rs").read_bytes())
+        asked = hashlib.sha256((SOURCE / "Cargo.toml").read_bytes() + (SOURCE / "src/main.rs").read_bytes())
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        self._folder = cache / "wattbook" / f"oracle-{locked.hexdigest()[:16]}"
+        self._folder = cache / "wattbook" / f"oracle-{asked.hexdigest()[:16]}"
         self._program = self._folder / "release" / "oracle"
         if not self._program.exists():
             self._build()
 
     def _build(self) -> None:
-        fetched = self._cargo("fetch", "--locked")
+        fetched = self._cargo("fetch")
         if fetched.returncode:
             raise OracleMissing(f"the registry of crates cannot be reached: {fetched.stderr.strip().splitlines()[-1]}")
-        built = self._cargo("build", "--release", "--locked", "--offline")
+        built = self._cargo("build", "--release", "--offline")
         if built.returncode:
             raise RuntimeError(f"the oracle does not build:\n{built.stderr}")
 
@@ -88,7 +88,7 @@ class Oracle:
 
     def crate_folder(self) -> Path:
         """Where cargo keeps the sources of the crate, its own cases among them."""
-        told = self._cargo("metadata", "--format-version", "1", "--locked")
+        told = self._cargo("metadata", "--format-version", "1")
         packages = json.loads(told.stdout)["packages"]
         return next(Path(each["manifest_path"]).parent for each in packages if each["name"] == CRATE)
 
