@@ -1,13 +1,15 @@
 """Houses billed for the energy that nobody else has paid for.
 
-Owns interval readings (Parquet files and the list of the files that count), bills and credit notes of houses, and
-what payment devices and servers say was charged and paid at a house. It does not decide what a kilowatt-hour costs
+Owns readings of meters (intervals in Parquet files and the list of the files that count, registers), how they come in
+(`intake`), their checks and estimates (`vee`), the work list of people, bills and credit notes of houses, and what
+payment devices and servers say was charged and paid at a house. It does not decide what a kilowatt-hour costs
 (tariffs), which meter measures a house or in whose network it hangs (registry), who pays at a charging station
 (charging), or how a document looks and is numbered for the tax office.
 
 Invariants:
 - a reader of intervals sees a batch of readings whole or not at all; a newer version of an interval counts, the older
   one is kept;
+- a bill names what of it is an estimate; a true value that comes later corrects it;
 - a payment is known by its server and its id: the same again changes nothing, the same with another content is a
   conflict that is kept for inspection, and what came first stands until it is withdrawn;
 - for each house and billing period: what the house answers for + what was paid elsewhere + what no meter of the house

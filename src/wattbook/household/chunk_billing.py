@@ -2,14 +2,14 @@
 
 It gives each house the very bill that `bill_period` would. What differs is how it gets there: sums come from one pass
 over the readings of many chunks, and all houses are rated by one array computation. Houses that are not plain, because
-they moved or changed their meter within the period, go through `bill_period`.
+they moved or changed their meter within the period, or their readings have gaps, go through `bill_period`.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from time import perf_counter
-from typing import Final, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -34,8 +34,6 @@ from wattbook.tariffs.household_bulk import Bills, rate_many
 from wattbook.tariffs.household_data import LINES
 from wattbook.tariffs.period import BillingPeriod
 from wattbook.tariffs.schedule import Schedule
-
-MINUTE: Final = timedelta(minutes=1)
 
 
 class Sums(NamedTuple):
@@ -91,8 +89,7 @@ class ChunkBilling:
         await store.lock_houses(connection, chunk.households)
         issued, refusals = await self._issued(connection, chunk.households)
         open_houses = [house for house in chunk.households if house not in issued]
-        plain, others, incomplete = await self._sorted(connection, open_houses, sums)
-        refusals += incomplete
+        plain, others = await self._sorted(connection, open_houses, sums)
         assessed, unrated = await self.assess(connection, plain, sums)
         refusals += unrated
         rated = perf_counter()
@@ -117,13 +114,13 @@ class ChunkBilling:
         started = perf_counter()
         issued, refusals = await self._issued(connection, chunk.households)
         open_houses = [house for house in chunk.households if house not in issued]
-        plain, others, incomplete = await self._sorted(connection, open_houses, sums)
+        plain, others = await self._sorted(connection, open_houses, sums)
         assessed, unrated = await self.assess(connection, plain, sums)
         coin = Currency.of(self.schedule.tariff.currency).coin
         totals = ChunkTotals(
             billed=len(assessed.households),
             known=sum(issued.values()),
-            refused=len(refusals) + len(incomplete) + len(unrated) + len(others),
+            refused=len(refusals) + len(unrated) + len(others),
             metered_mwh=int(assessed.measured.sum()),
             household_mwh=int(assessed.left.sum()),
             total=int(assessed.bills.amounts["total"].sum()) * coin,
@@ -179,29 +176,19 @@ class ChunkBilling:
 
     async def _sorted(
         self, connection: AsyncConnection, households: Sequence[str], sums: Sums
-    ) -> tuple[list[tuple[str, SupplyPoint]], list[str], list[Refusal]]:
-        """Plain houses with their supply point; houses that need a closer look; refusals for missing readings."""
+    ) -> tuple[list[tuple[str, SupplyPoint]], list[str]]:
+        """Plain houses with their supply point; and houses that need a closer look, as for readings to be estimated."""
         since, until = bounds(self.schedule)
         plain: list[tuple[str, SupplyPoint]] = []
         others: list[str] = []
-        refusals: list[Refusal] = []
         points = await supply_points(connection, households, since, until)
         for house, point in zip(households, points, strict=True):
             row = None if point is None else sums.rows.get(Register(point.meter, point.register))
-            if point is None or row is None:
+            if point is None or row is None or not sums.measured.is_whole[row] or sums.measured.has_estimates[row]:
                 others.append(house)
-            elif sums.measured.is_whole[row]:
-                plain.append((house, point))
             else:
-                refusals.append(Refusal(house, "refused", self._gap(point, row, sums.measured)))
-        return plain, others, refusals
-
-    def _gap(self, point: SupplyPoint, row: int, measured: SlotSums) -> str:
-        since, until = bounds(self.schedule)
-        words = f"meter {point.meter}, register {point.register} has"
-        if measured.lengths[row] > 1:
-            return f"{words} intervals of different lengths"
-        return f"{words} readings for {measured.minutes[row]} of {(until - since) // MINUTE} minutes"
+                plain.append((house, point))
+        return plain, others
 
     async def _post(
         self, connection: AsyncConnection, assessed: Assessed, refusals: list[Refusal], now: datetime

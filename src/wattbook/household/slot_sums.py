@@ -38,12 +38,14 @@ class SlotSums(NamedTuple):
         energies_mwh: int64, a column for each slot of the schedule.
         is_whole: the period is covered by intervals of one length, none missing.
         minutes: that the intervals cover; `lengths` is how many different lengths they have, 2 standing for more.
+        has_estimates: some of it was not measured but estimated.
     """
 
     energies_mwh: NDArray[np.int64]
     is_whole: NDArray[np.bool_]
     minutes: NDArray[np.int64]
     lengths: NDArray[np.int64]
+    has_estimates: NDArray[np.bool_]
 
 
 async def sum_slots(
@@ -74,6 +76,7 @@ def slot_sums(
         minutes=found.minutes.sum(),
         shortest=found.minutes.min(),
         longest=found.minutes.max(),
+        estimates=(found.quality == "estimated").sum(),
     )
 
 
@@ -146,6 +149,7 @@ def _empty(schedule: Schedule, registers: Sequence[Register]) -> SlotSums:
         np.zeros(count, np.bool_),
         np.zeros(count, np.int64),
         np.zeros(count, np.int64),
+        np.zeros(count, np.bool_),
     )
 
 
@@ -167,6 +171,7 @@ def _filled(sums: SlotSums, table: pa.Table, schedule: Schedule, registers: Sequ
     shortest, longest = np.full(len(registers), 1_000, np.int64), np.zeros(len(registers), np.int64)
     np.minimum.at(shortest, rows, column("shortest"))
     np.maximum.at(longest, rows, column("longest"))
+    np.logical_or.at(sums.has_estimates, rows, column("estimates") > 0)
     sums.lengths[:] = np.where(longest == 0, 0, np.where(longest == shortest, 1, 2))
     since, until = bounds(schedule)
     sums.is_whole[:] = (sums.minutes == (until - since) // timedelta(minutes=1)) & (sums.lengths == 1)
