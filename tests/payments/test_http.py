@@ -122,6 +122,14 @@ async def test_an_operator_tops_up_gives_back_and_transfers_once_a_reference(
     await prove(database)
 
 
+@pytest.mark.parametrize("path", ["", "/warnings", "/payments", "/statement?since=2026-11-01T00:00:00Z"])
+async def test_a_name_that_nobody_can_have_is_told(client: httpx.AsyncClient, path: str) -> None:
+    refused = await client.get(f"/api/v1/wallets/%00{path}")
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid-input")
+    assert (await client.get("/api/v1/payments/quarantine?channel=%00")).status_code == 422
+    assert (await client.post("/api/v1/senders/%00/block")).status_code == 404
+
+
 async def test_credit_is_for_charging_and_not_to_be_given_away(client: httpx.AsyncClient, database: Database) -> None:
     terms = {"currency": "KRW", "credit_limit": "30000", "low_balance": "5000", "when_used_up": "warn"}
     assert (await client.put("/api/v1/wallets/lee/terms", json=terms)).status_code == 200

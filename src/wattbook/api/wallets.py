@@ -171,8 +171,7 @@ def _checkout_routes(routes: APIRouter, services: Services) -> None:
     async def begin(document: CheckoutDocument) -> Response:
         """A payment through a provider; `secret` is what the payer's device confirms it with."""
         asked = _checkout(document)
-        if document.provider not in services.providers:
-            raise NotFound(f"no provider {document.provider!r} is set up here")
+        _require(document.provider)
         async with database.transaction() as connection:
             operation = await checkout.begin(connection, asked, NEIGHBOURS.invoices, now=clock())
         return answer(_operation(await _asked_now(operation)), 201)
@@ -180,12 +179,17 @@ def _checkout_routes(routes: APIRouter, services: Services) -> None:
     @routes.post("/checkouts/{provider}/{payment_id}/refunds")
     async def refund(provider: str, payment_id: str, document: AmountDocument, request: Request) -> Response:
         """Give a payment back, or a part of it, the way it came: 201 when it was asked for."""
+        _require(provider)
         async with database.transaction() as connection:
             operation = await checkout.refund(
                 connection, provider, payment_id, document.money, document.reference, now=clock()
             )
             await note(connection, services, request, "payment.refund", payment_id, None, document.model_dump())
         return answer(_operation(await _asked_now(operation)), 201)
+
+    def _require(provider: str) -> None:
+        if provider not in services.providers:
+            raise NotFound(f"no provider {provider[:64]!r} is set up here")
 
     async def _asked_now(operation: Operation) -> Operation:
         """At once, while the caller waits; else its job asks."""

@@ -114,7 +114,7 @@ async def refund(
         Refused: more than was paid, or than the account still has (`reason` `floor`).
         Conflict: it was not paid yet, or the reference stands for another refund.
     """
-    payment = await store.lock(connection, Payment, channel=channel, id=payment_id)
+    payment = await store.lock(connection, Payment, channel=channel, id=checked_reference(payment_id))
     if payment is None:
         raise NotFound(f"no payment {payment_id[:64]!r} of {channel} is known", payment=payment_id[:64])
     key = f"wattbook:{channel}:{checked_reference(reference)}:refund"

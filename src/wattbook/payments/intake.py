@@ -25,7 +25,7 @@ from wattbook.payments.documents import Announced, read
 from wattbook.payments.ports import Debtor, HousePayment, Neighbours
 from wattbook.payments.posting import is_floor, post_one
 from wattbook.payments.records import Payment, PaymentState, Purpose, Refund, RefundState
-from wattbook.payments.wallets import funds, known_customer
+from wattbook.payments.wallets import checked_reference, funds, known_customer
 
 DOCUMENTS_MAX: Final = 1_000
 
@@ -87,7 +87,8 @@ async def take_in(
 
 
 async def standing(connection: AsyncConnection, sender: str, payment_id: str) -> Standing:
-    """Raises: NotFound."""
+    """Raises: NotFound. InvalidInput: no such id can be."""
+    checked_reference(payment_id)
     payment = await store.find(connection, Payment, channel=sender, id=payment_id)
     if payment is None:
         raise NotFound(f"no payment {payment_id[:64]!r} of {sender} is known", payment=payment_id[:64])

@@ -45,11 +45,16 @@ async def keep(
             "channel": channel,
             "source": source,
             "code": error.code,
-            "reason": error.message[:1_000],
+            "reason": _readable(error.message),
             "content": content,
             "received_at": utc(now),
         },
     )
+
+
+def _readable(reason: str) -> str:
+    """A reason may quote what came, and a database keeps no such characters."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in reason[:1_000])
 
 
 async def keep_unsigned(
@@ -66,6 +71,8 @@ async def quarantined(
     """The latest first."""
     if not 0 < limit <= SHOWN_MAX:
         raise InvalidInput(f"1 to {SHOWN_MAX} entries can be asked for, not {limit}")
+    if channel is not None and not channel.isprintable():
+        raise InvalidInput("the name of a channel is printable")
     return [
         Quarantined(**{name: value for name, value in row.items() if name != "digest"})
         for row in await store.quarantined(connection, channel, limit)

@@ -91,8 +91,8 @@ async def renew_key(
 
 async def block_sender(connection: AsyncConnection, name: str, *, blocked: bool = True) -> None:
     """What a blocked sender signs counts as not signed. Raises: NotFound."""
-    if not await store.block_sender(connection, name, blocked):
-        raise NotFound(f"sender {name[:64]!r} is not registered", sender=name[:64])
+    await _known(connection, name)
+    await store.block_sender(connection, name, blocked)
 
 
 async def list_senders(connection: AsyncConnection) -> list[Sender]:
@@ -100,7 +100,7 @@ async def list_senders(connection: AsyncConnection) -> list[Sender]:
 
 
 async def is_known(connection: AsyncConnection, name: str) -> bool:
-    return await store.find_sender(connection, name) is not None
+    return name.isprintable() and await store.find_sender(connection, name) is not None
 
 
 def sign(key: bytes, sender: str, body: bytes, at: datetime) -> str:

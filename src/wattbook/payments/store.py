@@ -160,11 +160,8 @@ async def all_senders(connection: AsyncConnection, limit: int) -> list[Row]:
     return [dict(row) for row in found.mappings()]
 
 
-async def block_sender(connection: AsyncConnection, name: str, blocked: bool) -> bool:
-    found = await connection.execute(
-        tables.senders.update().where(tables.senders.c.name == name).values(blocked=blocked)
-    )
-    return found.rowcount == 1
+async def block_sender(connection: AsyncConnection, name: str, blocked: bool) -> None:
+    await connection.execute(tables.senders.update().where(tables.senders.c.name == name).values(blocked=blocked))
 
 
 async def replace_key(

@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.book.statements import Statement, balances, set_floor, statement
-from wattbook.book.transfers import Transfer
+from wattbook.book.transfers import OWNER_LENGTH_MAX, Transfer
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import Conflict, InvalidInput, NotFound, Refused
 from wattbook.kernel.units import Currency, Money
@@ -59,6 +59,7 @@ class Warned:
 
 async def funds(connection: AsyncConnection, owner: str, currency: str) -> Funds:
     """Of an owner without any wallet: zeros."""
+    checked_owner(owner)
     money = Currency.of(currency)
     account = wallet(owner, currency)
     found = (await balances(connection, [account]))[account]
@@ -79,6 +80,7 @@ async def wallet_statement(
 ) -> Statement:
     """What was booked in [start, end), with opening and closing balance."""
     Currency.of(currency)
+    checked_owner(owner)
     if not utc(start) < utc(end):
         raise InvalidInput("a statement ends after it starts")
     return await statement(connection, wallet(owner, currency), start, end)
@@ -192,21 +194,27 @@ async def warnings_of(connection: AsyncConnection, owner: str, *, limit: int = 1
     """The newest first."""
     return [
         Warned(row["kind"], row["cause"], row["message"], row["at"])
-        for row in await store.warnings_of(connection, owner, checked_limit(limit))
+        for row in await store.warnings_of(connection, checked_owner(owner), checked_limit(limit))
     ]
 
 
 async def payments_of(connection: AsyncConnection, owner: str, *, limit: int = 100) -> list[Payment]:
     """What came in for an owner, from any channel, the newest first."""
-    return await store.payments_of_owner(connection, owner, checked_limit(limit))
+    return await store.payments_of_owner(connection, checked_owner(owner), checked_limit(limit))
 
 
 async def known_customer(connection: AsyncConnection, customer: str) -> Customer:
     """Raises: NotFound."""
-    (found,) = await find_customers(connection, [customer])
+    (found,) = await find_customers(connection, [checked_owner(customer)])
     if found is None:
         raise NotFound(f"customer {customer[:64]!r} is not registered", customer=customer[:64])
     return found
+
+
+def checked_owner(owner: str) -> str:
+    if not 0 < len(owner) <= OWNER_LENGTH_MAX or not owner.isprintable():
+        raise InvalidInput(f"an owner is 1 to {OWNER_LENGTH_MAX} printable characters: {owner[:80]!r}")
+    return owner
 
 
 def checked_reference(reference: str) -> str:
