@@ -22,6 +22,9 @@ ACTIONS: Final = frozenset({"RemoteStartTransaction", "RequestStartTransaction"}
 BEGINS_WITHIN: Final = timedelta(minutes=10)
 """A driver who has not plugged in by then begins by something else (1.6: ConnectionTimeOut)."""
 
+KEPT_FOR: Final = timedelta(days=7)
+"""What was begun by then knows its command; a station that was offline for longer has told other starts since."""
+
 
 class Begun(Struct, frozen=True):
     """A transaction that may have been begun by a command; in 1.6 without its number."""
@@ -46,6 +49,13 @@ async def note(connection: AsyncConnection, commands: Sequence[tuple[Command, Js
     starts = [(command, payload) for command, payload in commands if command.action in ACTIONS]
     if not starts:
         return
+    await connection.execute(
+        text("DELETE FROM ocpp.remote_starts WHERE station_id = ANY(CAST(:stations AS text[])) AND asked_at < :before"),
+        {
+            "stations": sorted({command.station_id for command, _ in starts}),
+            "before": starts[0][0].created_at - KEPT_FOR,
+        },
+    )
     unnumbered = iter(await next_ids(connection, sum("remoteStartId" not in payload for _, payload in starts)))
     # A number that is used again means the later command.
     numbered = {
