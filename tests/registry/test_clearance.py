@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -51,7 +52,8 @@ async def test_all_that_is_known_of_a_request_comes_in_one_answer(connection: As
     await touch(connection, [(STATION.id, NOW)])
     answer = await facts(connection)
     assert answer.tariff is not None
-    assert answer.tariff.document["elements"] == [{"price_components": [{"type": "ENERGY", "price": 347.2}]}]
+    exact = {"type": "ENERGY", "price": Decimal("347.2")}
+    assert answer.tariff.document["elements"] == [{"price_components": [exact]}]
     assert answer == ClearanceFacts(
         station=STATION,
         site=CAR_PARK,
