@@ -17,6 +17,7 @@ from wattbook.book.posting import BATCH_MAX, post
 from wattbook.book.transfers import GROUP_MAX, Span, Transfer, fact_id
 from wattbook.household import documents, store
 from wattbook.household.assessment import RE_RATED, Assessment, Charge, assess
+from wattbook.household.closing import is_closed
 from wattbook.household.documents import Bill
 from wattbook.household.estimation import Estimate
 from wattbook.household.intervals import IntervalStore, MeterEnergy, MeterSpan
@@ -70,7 +71,8 @@ async def bill_period(
         InvalidInput: the period is not over, or the tariff cannot rate it;
         Conflict: another bill of the house covers part of the period;
         Refused: no meter measures the house (`reason` `no-meter`), a meter is not allocated to just one house and
-            network operator (`allocation`), or readings are missing and cannot be estimated (`incomplete`).
+            network operator (`allocation`), readings are missing and cannot be estimated (`incomplete`), or the
+            period is closed (`closed`).
 
     Raises:
         InvalidInput: more than `HOUSEHOLDS_MAX` houses.
@@ -196,6 +198,9 @@ class _Run:
             else:
                 words = f"household {bill.household} has a bill for {bill.period}, which overlaps {self.period}"
                 self._finish(bill.household, Conflict(words, bill=bill.id))
+        if self.drafts and await is_closed(connection, self.utility.party, [self.period]) == [True]:
+            for household in list(self.drafts):
+                self._refuse(household, "closed", f"{self.utility.party} has closed the period")
 
     async def match_meters(self, connection: AsyncConnection) -> None:
         times = self._times()

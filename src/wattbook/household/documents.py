@@ -9,9 +9,11 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.book.transfers import fact_id
-from wattbook.household import store
+from wattbook.household import notices, store
 from wattbook.household.assessment import Assessment, Lines
+from wattbook.household.closing import is_closed
 from wattbook.household.estimation import Estimate
+from wattbook.kernel.errors import Conflict
 from wattbook.kernel.units import Currency, Energy, Money
 from wattbook.tariffs.period import BillingPeriod
 
@@ -206,6 +208,15 @@ async def credit_notes_of_bills(connection: AsyncConnection, bills: Sequence[str
 
 
 async def add_bills(connection: AsyncConnection, bills: Sequence[Bill]) -> None:
+    """Keep bills that were posted.
+
+    Raises:
+        Conflict: one is of a period that its utility has closed.
+    """
+    periods = {(bill.utility, bill.period) for bill in bills}
+    for utility, period in sorted(periods, key=str):
+        if await is_closed(connection, utility, [period]) == [True]:
+            raise Conflict(f"{utility} has closed {period}: no bill of it is issued any more")
     await store.add_bills(
         connection,
         [
@@ -237,6 +248,7 @@ async def add_bills(connection: AsyncConnection, bills: Sequence[Bill]) -> None:
             for bill in bills
         ],
     )
+    await notices.tell_of_bills(connection, bills)
 
 
 async def add_credit_notes(connection: AsyncConnection, notes: Sequence[CreditNote]) -> None:
@@ -263,6 +275,7 @@ async def add_credit_notes(connection: AsyncConnection, notes: Sequence[CreditNo
             for note in notes
         ],
     )
+    await notices.tell_of_credit_notes(connection, notes)
 
 
 def _bill_of_row(row: store.Row) -> Bill:
