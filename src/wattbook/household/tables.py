@@ -352,3 +352,17 @@ edits = Table(
     Index("edits_meter_idx", "meter", "register", "since"),
     schema="household",
 )
+
+# What the people of a house are told.
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", Text, primary_key=True, comment="what it is about: the same is told once"),
+    Column("household", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("words", Text, nullable=False),
+    Column("at", TIMESTAMP(timezone=True), nullable=False),
+    CheckConstraint("kind IN ('bill', 'credit', 'tier', 'missing')", name="kind"),
+    Index("notices_household_idx", "household", "at"),
+    schema="household",
+)
