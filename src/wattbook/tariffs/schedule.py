@@ -32,7 +32,6 @@ from wattbook.tariffs.household_data import (
     Percent,
     PerKw,
     PerKwh,
-    Version,
 )
 from wattbook.tariffs.period import BillingPeriod
 
@@ -356,6 +355,3 @@ def _at(versions: tuple[DatedT, ...], day: date) -> DatedT:
         if version.valid_from <= day:
             return version
     raise InvalidInput(f"no prices known for {day}: the data begin on {versions[0].valid_from}")
-
-
-__all__ = ["EnergyPiece", "FixedPiece", "PercentPiece", "Schedule", "Slot", "Step", "TierPiece", "Version"]
