@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.household.village import KWH, MIDNIGHT, OCTOBER, TARIFF
-from wattbook.household.assessment import Charge, Lines, Share, assess
+from wattbook.household.assessment import POLICIES, PRO_RATA, STAND_ALONE, Charge, Lines, Share, assess
 from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.units import Energy
 from wattbook.tariffs.household import rate_household
@@ -38,6 +38,39 @@ def test_the_duplicate_charge_is_the_re_rated_difference(
     assert assessed.gross_total == gross_won * WON
     assert assessed.lines.total == own_won * WON
     assert assessed.duplicate == duplicate_won * WON
+
+
+@pytest.mark.parametrize(
+    ("total_kwh", "paid_kwh", "pro_rata_won", "stand_alone_won"),
+    [
+        (500, 150, 37_848, 23_670),
+        (350, 150, 30_274, 23_670),
+        (420, 30, 6_942, 5_550),
+        (410, 20, 4_564, 4_030),
+        (250, 60, 10_771, 10_080),
+    ],
+)
+def test_other_policies_find_other_duplicate_charges_and_say_which(
+    total_kwh: int, paid_kwh: int, pro_rata_won: int, stand_alone_won: int
+) -> None:
+    for policy, won in ((PRO_RATA, pro_rata_won), (STAND_ALONE, stand_alone_won)):
+        assessed = assess(TARIFF, OCTOBER, total_kwh * KWH, [charge(paid_kwh * KWH)], policy=policy)
+        assert (assessed.policy, assessed.duplicate) == (policy, won * WON)
+        assert sum(assessed.lines[1:-1]) == assessed.lines.total
+    with pytest.raises(InvalidInput, match="re-rated"):
+        assess(TARIFF, OCTOBER, KWH, [], policy="generous")
+
+
+@given(st.integers(0, 1_200 * KWH), st.integers(0, 1_200), st.sampled_from(POLICIES))
+def test_no_policy_leaves_a_house_with_less_than_nothing_or_more_than_all(
+    metered_mwh: int, paid_kwh: int, policy: str
+) -> None:
+    charges = [charge(paid_kwh * KWH)] if paid_kwh else []
+    assessed = assess(TARIFF, OCTOBER, metered_mwh, charges, policy=policy)
+    assert 0 <= assessed.lines.total <= assessed.gross_total
+    assert sum(assessed.lines[1:-1]) == assessed.lines.total
+    if not charges or not metered_mwh:
+        assert assessed.lines == Lines.of(assessed.gross)
 
 
 def test_energy_is_subtracted_before_it_is_rounded() -> None:

@@ -1,6 +1,7 @@
 """A bill says what of it is an estimate, and readings that come later correct it, whatever else arrives."""
 
 import random
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from tests.household.village import (
     MIDNIGHT,
     NOW,
     TARIFF,
+    UTILITY,
     YEAR,
     add_meter,
     billed,
@@ -27,9 +29,10 @@ from wattbook.book.statements import balances
 from wattbook.db.engine import Database
 from wattbook.household import documents, vee
 from wattbook.household.assessment import Charge, assess
+from wattbook.household.billing import bill_period
 from wattbook.household.checks import CHECKS
 from wattbook.household.corrections import receive_payments
-from wattbook.household.documents import CreditNote
+from wattbook.household.documents import Bill, CreditNote
 from wattbook.household.intake.admission import take_in
 from wattbook.household.intake.items import IMPORT, IntervalReading, RegisterReading
 from wattbook.household.intervals import Interval, IntervalStore, MeterSpan
@@ -144,6 +147,29 @@ async def test_readings_and_payments_in_any_order_end_in_one_bill(database: Data
             assert {note.reason for note in notes} == {"payments", "readings"}
         proof = await audit(connection, CHECKS)
         assert proof.holds, proof
+
+
+@pytest.mark.parametrize(("policy", "owed_won"), [("pro-rata", 88_312), ("stand-alone", 102_490)])
+async def test_a_utility_may_credit_by_another_policy_whatever_arrives_when(
+    database: Database, store: IntervalStore, policy: str, owed_won: int
+) -> None:
+    """Of 500 kWh 150 were paid elsewhere: 126,160 won less 37,848, or less 23,670."""
+    utility = replace(UTILITY, policy=policy)
+    async with database.transaction() as connection:
+        await found(connection, "early", "late")
+        for house in ("early", "late"):
+            await measure(connection, store, hourly(f"M-{house}", 500 * KWH), house)
+        await receive_payments(connection, [paid("early", "e1", 150 * KWH)])
+        (early, late) = await bill_period(connection, store, ["early", "late"], DAY, utility, now=NOW)
+        assert isinstance(early, Bill)
+        assert isinstance(late, Bill)
+        for number in range(3):
+            await receive_payments(connection, [paid("late", f"l{number}", 50 * KWH)])
+        notes = (await documents.credit_notes_of_bills(connection, [late.id]))[late.id]
+        assert [note.policy for note in notes] == [policy] * 3
+        assert early.lines.total == owed_won * 10_000
+        assert documents.corrected(late, notes) == early.lines
+        assert (await audit(connection, CHECKS)).holds
 
 
 async def test_a_person_edits_with_a_reason_and_the_bill_follows(database: Database, store: IntervalStore) -> None:

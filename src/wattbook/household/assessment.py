@@ -18,13 +18,19 @@ from datetime import datetime
 from typing import Final, NamedTuple, Self
 
 from wattbook.kernel.errors import InvalidInput
-from wattbook.kernel.units import Currency, Energy, Money
+from wattbook.kernel.units import Currency, Energy, Money, div_half_up
 from wattbook.tariffs.household import HouseholdBill, HouseholdTariff, Usage, rate_household
 from wattbook.tariffs.household_data import LINES
 from wattbook.tariffs.period import BillingPeriod
 
 RE_RATED: Final = "re-rated"
 """The policy by which the duplicate charge is found: the bill of all less the bill of the rest."""
+PRO_RATA: Final = "pro-rata"
+"""Another: of the bill of all, the share that the energy paid elsewhere has of all energy."""
+STAND_ALONE: Final = "stand-alone"
+"""Another: the bill of the energy paid elsewhere, as if the house had used nothing else."""
+POLICIES: Final = (RE_RATED, PRO_RATA, STAND_ALONE)
+"""Only the first leaves the house with exactly the bill of its own consumption; each document names the one it used."""
 
 
 class Charge(NamedTuple):
@@ -79,6 +85,13 @@ class Lines(NamedTuple):
         """Before taxes and levies: what is the utility's."""
         return self.base + self.energy + self.climate + self.fuel
 
+    def share(self, part: int, whole: int, coin: int) -> "Lines":
+        """Each line in this proportion, half up to a whole coin; `rounding` makes them sum to that of the total."""
+        parts = [div_half_up(amount * part, whole * coin) * coin for amount in self[1:]]
+        total = parts[-1]
+        kwh = div_half_up(self.kwh * part, whole)
+        return Lines._make([kwh, *parts[:-2], total - sum(parts[:-2]), total])
+
     def minus(self, other: "Lines") -> "Lines":
         return Lines(*(mine - theirs for mine, theirs in zip(self, other, strict=True)))
 
@@ -103,6 +116,8 @@ class Assessment:
         shares: of each payment server.
         gross: the bill of everything that was measured.
         bill: the bill of what the house answers for.
+        policy: one of `POLICIES`, which decides the lines.
+        alone: the bill of what was measured and paid elsewhere, for the policy that wants it.
     """
 
     metered_mwh: int
@@ -112,10 +127,19 @@ class Assessment:
     shares: dict[str, Share]
     gross: HouseholdBill
     bill: HouseholdBill
+    policy: str = RE_RATED
+    alone: HouseholdBill | None = None
 
     @property
     def lines(self) -> Lines:
-        return Lines.of(self.bill)
+        """What the house owes."""
+        covered_mwh = self.metered_mwh - self.household_mwh
+        if self.policy == RE_RATED or not covered_mwh:
+            return Lines.of(self.bill)
+        gross = Lines.of(self.gross)
+        if self.alone is not None:
+            return gross.minus(Lines.of(self.alone))
+        return gross.minus(gross.share(covered_mwh, self.metered_mwh, Currency.of(self.gross.currency).coin))
 
     @property
     def gross_total(self) -> int:
@@ -134,6 +158,8 @@ def assess(
     metered_mwh: int | Sequence[int],
     charges: Sequence[Charge],
     contract_w: int | None = None,
+    *,
+    policy: str = RE_RATED,
 ) -> Assessment:
     """Assess a period from everything known of it; the order of `charges` does not matter.
 
@@ -141,10 +167,13 @@ def assess(
         metered_mwh: of each slot of the tariff's schedule for the period; a number where it has one slot.
 
     Raises:
-        InvalidInput: less than nothing was measured or charged, or the tariff cannot rate the period.
+        InvalidInput: less than nothing was measured or charged, the tariff cannot rate the period, or no such policy.
     """
+    if policy not in POLICIES:
+        raise InvalidInput(f"no policy {policy[:40]!r} of duplicate charges: one of {', '.join(POLICIES)}")
     measured = slots_of(metered_mwh)
     shares, left = set_off(measured, charges)
+    covered = Usage(tuple(Energy(had - has) for had, has in zip(measured, left, strict=True)), contract_w)
     assessed = Assessment(
         metered_mwh=sum(measured),
         household_mwh=sum(left),
@@ -153,6 +182,8 @@ def assess(
         shares=shares,
         gross=rate_household(tariff, Usage(tuple(map(Energy, measured)), contract_w), period),
         bill=rate_household(tariff, Usage(tuple(map(Energy, left)), contract_w), period),
+        policy=policy,
+        alone=rate_household(tariff, covered, period) if policy == STAND_ALONE else None,
     )
     assert assessed.household_mwh + assessed.paid_mwh + assessed.exception_mwh == assessed.metered_mwh
     return assessed

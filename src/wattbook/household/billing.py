@@ -20,6 +20,7 @@ from wattbook.household.assessment import RE_RATED, Assessment, Charge, assess
 from wattbook.household.closing import is_closed
 from wattbook.household.documents import Bill
 from wattbook.household.estimation import Estimate
+from wattbook.household.exceptions import note_exceptions
 from wattbook.household.intervals import IntervalStore, MeterEnergy, MeterSpan
 from wattbook.household.postings import Delivery, Ledger, deliveries, paid_elsewhere, sale
 from wattbook.household.reading_rows import lock_meters
@@ -44,10 +45,17 @@ MOMENT: Final = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Utility:
-    """Who bills houses: a party of the registry, and the balance group from which it supplies them."""
+    """Who bills houses.
+
+    Attributes:
+        party: of the registry.
+        balance_group: from which it supplies them.
+        policy: how it finds a duplicate charge, one of `assessment.POLICIES`.
+    """
 
     party: str
     balance_group: str
+    policy: str = RE_RATED
 
 
 async def bill_period(
@@ -86,6 +94,7 @@ async def bill_period(
     await billing.match_meters(connection)
     await billing.sum_up(connection, intervals)
     await billing.assess(connection)
+    await note_exceptions(connection, intervals, billing.times(), now=now)
     await billing.issue(connection)
     return [billing.results[household] for household in households]
 
@@ -192,7 +201,7 @@ class _Run:
                 self.results[household] = error
 
     async def keep_what_was_issued(self, connection: AsyncConnection) -> None:
-        for bill in await documents.bills_in_time(connection, self._times()):
+        for bill in await documents.bills_in_time(connection, self.times()):
             if bill.period == self.period:
                 self._finish(bill.household, bill)
             else:
@@ -203,7 +212,7 @@ class _Run:
                 self._refuse(household, "closed", f"{self.utility.party} has closed the period")
 
     async def match_meters(self, connection: AsyncConnection) -> None:
-        times = self._times()
+        times = self.times()
         matched: list[tuple[str, MeterPlace]] = []
         for (household, _, _), places in zip(times, await meters_of_households(connection, times), strict=True):
             matched += [] if isinstance(places, Missing) else [(household, place) for place in places]
@@ -293,13 +302,13 @@ class _Run:
         return networks
 
     async def assess(self, connection: AsyncConnection) -> None:
-        times = self._times()
+        times = self.times()
         schedules = [draft.schedule for draft in self.drafts.values()]
         for (household, _, _), charges in zip(times, await charges_in_time(connection, times, schedules), strict=True):
             draft = self.drafts[household]
             try:
                 self._assessments[household] = assess(
-                    draft.tariff, self.period, draft.slots_mwh, charges, draft.contract_w
+                    draft.tariff, self.period, draft.slots_mwh, charges, draft.contract_w, policy=self.utility.policy
                 )
             except WattbookError as error:
                 self._finish(household, error)
@@ -342,7 +351,7 @@ class _Run:
             issued_at=self.now,
             utility=self.utility.party,
             tariff=draft.tariff.name,
-            policy=RE_RATED,
+            policy=self.utility.policy,
             currency=draft.tariff.currency,
             metered_mwh=assessed.metered_mwh,
             paid_mwh=assessed.paid_mwh,
@@ -358,7 +367,7 @@ class _Run:
         )
         return bill, entries
 
-    def _times(self) -> list[tuple[str, datetime, datetime]]:
+    def times(self) -> list[tuple[str, datetime, datetime]]:
         return [(household, draft.starts_at, draft.ends_at) for household, draft in self.drafts.items()]
 
     def _refuse(self, household: str, reason: str, words: str) -> None:

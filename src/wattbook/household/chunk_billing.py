@@ -181,6 +181,8 @@ class ChunkBilling:
         since, until = bounds(self.schedule)
         plain: list[tuple[str, SupplyPoint]] = []
         others: list[str] = []
+        if self.utility.policy != RE_RATED:  # the others are no bill of what is left
+            return plain, list(households)
         points = await supply_points(connection, households, since, until)
         for house, point in zip(households, points, strict=True):
             row = None if point is None else sums.rows.get(Register(point.meter, point.register))

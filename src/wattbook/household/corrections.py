@@ -314,7 +314,8 @@ def _draft(
 ) -> tuple[_Correction, list[Transfer]]:
     """credit = issued − re-rated with everything now known − credits already given."""
     stands = documents.standing(bill, notes)
-    assessed = assess(household_tariff(bill.tariff), bill.period, stands.slots_mwh, after, bill.contract_w)
+    tariff = household_tariff(bill.tariff)
+    assessed = assess(tariff, bill.period, stands.slots_mwh, after, bill.contract_w, policy=bill.policy)
     credit = documents.corrected(bill, notes).minus(assessed.lines)
     moved = moved_shares(allocate(stands.slots_mwh, before), assessed.shares)
     revision = len(notes) + 1

@@ -81,7 +81,8 @@ async def _drafted(
     """The note and its postings; nothing where the energy is what it was."""
     before = documents.standing(bill, notes)
     stands = Standing(found.slots_mwh, sum(estimate.energy_mwh for estimate in found.estimates))
-    assessed = assess(household_tariff(bill.tariff), bill.period, stands.slots_mwh, charges, bill.contract_w)
+    tariff = household_tariff(bill.tariff)
+    assessed = assess(tariff, bill.period, stands.slots_mwh, charges, bill.contract_w, policy=bill.policy)
     credit = documents.corrected(bill, notes).minus(assessed.lines)
     changed = await _changed(connection, bill, notes, found.deliveries)
     revision = len(notes) + 1

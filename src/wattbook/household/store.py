@@ -235,6 +235,31 @@ async def paid_parts(connection: AsyncConnection, asked: Asked) -> list[tuple[in
     return [(row[0], row[1], row[2], row[3], row[4]) for row in found]
 
 
+async def parts_with_course(
+    connection: AsyncConnection, asked: Asked
+) -> list[tuple[int, datetime, datetime, str, str, int]]:
+    """Parts of paid charges that came with their own intervals: place of who asked from zero, end, start, whose, mWh.
+
+    A part begins where the part before it ended, or the charge began.
+    """
+    found = await connection.execute(
+        text(f"""
+            SELECT asked.place - 1, part.ended_at, coalesce((
+                SELECT max(before.ended_at) FROM household.payment_parts AS before
+                WHERE (before.server, before.payment) = (part.server, part.payment)
+                    AND before.ended_at < part.ended_at
+            ), payment.started_at), part.server, part.payment, part.energy_mwh
+            FROM {_ASKED}
+            JOIN household.payment_parts AS part ON part.household = asked.household
+                AND part.ended_at > asked.since AND part.ended_at <= asked.until
+            JOIN household.payments AS payment ON (payment.server, payment.id) = (part.server, part.payment)
+            WHERE payment.state = 'paid' AND payment.split = 'intervals'
+        """),
+        _asked(asked),
+    )
+    return [(row[0], row[1], row[2], row[3], row[4], row[5]) for row in found]
+
+
 async def quarantine(connection: AsyncConnection, rows: Sequence[Row]) -> None:
     """Keep what could not be taken in; the same again is counted, not kept twice."""
     if not rows:
