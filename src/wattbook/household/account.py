@@ -158,6 +158,11 @@ class DayAccount:
         return sum(each.paid_mwh for each in self.readings)
 
     @property
+    def period_times(self) -> tuple[datetime, datetime]:
+        """Of the billing period that holds the day."""
+        return bounds(self.schedule)
+
+    @property
     def read_minutes(self) -> int:
         return sum(each.interval.minutes for each in self.readings)
 
@@ -172,7 +177,7 @@ async def account_of(
         InvalidInput: not a month, or one that has not begun; or the tariff cannot rate it.
     """
     now = utc(now)
-    house = await _household(connection, household)
+    house = await house_of(connection, household)
     schedule = _schedule(house, month, now)
     starts_at, ends_at = bounds(schedule)
     if now < starts_at:
@@ -208,7 +213,7 @@ async def day_of(
         NotFound: the house or its tariff is not known.
         InvalidInput: the day has not begun where the tariff holds, or its tariff begins later.
     """
-    house = await _household(connection, household)
+    house = await house_of(connection, household)
     tariff = household_tariff(house.tariff)
     schedule = compile_household(tariff, period_of_day(day, house.reading_day))
     since, until = bounds(compile_household(tariff, BillingPeriod(day, day)))
@@ -256,7 +261,10 @@ def days_of(inside: Sequence[Use], now: datetime) -> Iterator[DayUse]:
             )
 
 
-async def _household(connection: AsyncConnection, household: str) -> Household:
+async def house_of(connection: AsyncConnection, household: str) -> Household:
+    """Raises:
+    NotFound: no house has this id.
+    """
     (found,) = await find_households(connection, [household]) if household.isprintable() else [None]
     if found is None:
         raise NotFound(f"household {household[:64]!r} is not registered")
