@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -208,8 +209,8 @@ def test_registers_come_in_csv_too() -> None:
 )
 def test_a_layout_that_contradicts_itself_is_refused(change: dict[str, object]) -> None:
     sound: dict[str, object] = {"title": "t", "meter": "m", "time": ("t",), "time_format": "%Y", "value": "v"}
-    with pytest.raises(InvalidInput, match="CSV layout mine"):
-        layout_of(sound | change, "mine")
+    with pytest.raises(InvalidInput, match="layout mine"):
+        layout_of(sound | change, "mine", CsvLayout)
 
 
 def test_an_unknown_layout_or_format_names_those_there_are() -> None:
@@ -219,9 +220,22 @@ def test_an_unknown_layout_or_format_names_those_there_are() -> None:
         reader_of("pdf")
     with pytest.raises(InvalidInput, match="layout"):
         reader_of("csv")
+    with pytest.raises(InvalidInput, match="by itself"):
+        reader_of("nem12", "readings")
+    with pytest.raises(InvalidInput, match="no layout at"):
+        reader_of("dlms", "nowhere.toml")
 
 
-READERS = {name: reader_of(name, csv_layout("readings") if name == "csv" else None) for name in FORMATS}
+def test_a_layout_of_telegrams_is_a_file(tmp_path: Path) -> None:
+    declared = tmp_path / "kamstrup.toml"
+    declared.write_text('unit = "Wh"\nscaler = 1\nprofile = ["clock", "status", "1-0:1.29.0"]\n')
+    assert list(reader_of("dlms", declared)(b"")) == []
+    declared.write_text("colour = 1\n")
+    with pytest.raises(InvalidInput, match="colour"):
+        reader_of("dlms", declared)
+
+
+READERS = {name: reader_of(name, "readings" if name == "csv" else None) for name in FORMATS}
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -18,7 +18,7 @@ from wattbook.api.errors import BodyTooLarge
 from wattbook.api.services import Services
 from wattbook.household import reading_rows, vee, work_list
 from wattbook.household.intake.admission import Report, take_in
-from wattbook.household.intake.csv_layout import csv_layout, shipped_layouts
+from wattbook.household.intake.csv_layout import shipped_layouts
 from wattbook.household.intake.formats import FORMATS, reader_of
 from wattbook.household.intake.items import Item
 from wattbook.household.intake.push import read_push
@@ -169,8 +169,7 @@ def router(services: Services) -> APIRouter:
         """Take in a file of readings; the body is the file, of any content type."""
         if layout is not None and layout not in shipped_layouts():
             raise InvalidInput(f"no CSV layout {layout[:64]!r}: one of {', '.join(shipped_layouts())}")
-        read = reader_of(form, None if layout is None else csv_layout(layout))
-        return await taken(source, read(await _file(request)))
+        return await taken(source, reader_of(form, layout)(await _file(request)))
 
     @routes.get("/readings/quarantine")
     async def quarantine(limit: Limit = 100) -> list[QuarantinedDocument]:

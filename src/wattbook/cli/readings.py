@@ -13,7 +13,6 @@ from rich.table import Table
 from wattbook.config import Settings
 from wattbook.db.engine import Database
 from wattbook.household.intake.admission import Report, take_in
-from wattbook.household.intake.csv_layout import csv_layout
 from wattbook.household.intake.formats import FORMATS, reader_of
 from wattbook.household.intake.items import FILE_BYTES_MAX, Item
 from wattbook.household.intervals import IntervalStore
@@ -26,28 +25,51 @@ REFUSED_SHOWN_MAX = 50
 verbs = typer.Typer(no_args_is_help=True, help="What meters measured: take it in, look at it, keep it in order.")
 
 
-@verbs.callback()
-def _readings() -> None:
-    """Keep `import` a word of the command while it is the only one."""
-
-
 @verbs.command("import")
 def take_in_file(
     file: Annotated[Path, typer.Argument(help="As a head-end system, a market partner or a customer sent it.")],
     form: Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")],
-    layout: Annotated[str | None, typer.Option(help="Of a CSV file: a layout that ships, or the path of one.")] = None,
+    layout: Annotated[str | None, typer.Option(help="Of CSV: one that ships, or a path; of DLMS: a path.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be taken in.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Take a file of readings in and report on its lines: exit code 0 if all were taken, 1 if some were refused."""
-    declared = csv_layout(layout) if layout is not None else None
-    items = reader_of(form, declared)(_content(file))
+    items = reader_of(form, layout)(_content(file))
     report = asyncio.run(_take_in(Settings(), file.name, items, dry_run=dry_run))
     if as_json:
         typer.echo(json.dumps(_document(report, dry_run)))
     else:
         _print(report, dry_run)
     raise typer.Exit(1 if report.refused_count else 0)
+
+
+@verbs.command("tend")
+def tend() -> None:
+    """Keep the files of intervals in order: compact days, sweep leftovers, assess bills again that are noted."""
+    compacted, swept, notes = asyncio.run(_tend(Settings()))
+    typer.echo(f"{compacted} files were compacted, {swept} swept away; {notes} credit notes were issued")
+
+
+async def _tend(settings: Settings) -> tuple[int, int, int]:
+    from wattbook.app import readable_database
+
+    store = IntervalStore(settings.data / "intervals")
+    compacted = 0
+    with readable_database(settings) as url:
+        database = Database(url)
+        try:
+            async with database.transaction() as connection:
+                days = await store.days_to_compact(connection)
+            for day in days:  # each by itself: a day may hold tens of millions of readings
+                async with database.transaction() as connection:
+                    compacted += await store.compact(connection, day, now=system_clock())
+            async with database.transaction() as connection:
+                swept = await store.sweep(connection, now=system_clock())
+            async with database.transaction() as connection:
+                notes = await assess_again(connection, store, now=system_clock())
+        finally:
+            await database.close()
+    return compacted, len(swept), len(notes)
 
 
 async def _take_in(settings: Settings, source: str, items: Iterable[Item], *, dry_run: bool) -> Report:

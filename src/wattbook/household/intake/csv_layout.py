@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
@@ -18,6 +18,8 @@ from wattbook.household.interval_schema import MINUTES, QUALITIES
 from wattbook.kernel.errors import InvalidInput
 
 LAYOUT_BYTES_MAX: Final = 64 * 1024
+
+LayoutT = TypeVar("LayoutT", bound=msgspec.Struct)
 
 
 class CsvLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -118,24 +120,31 @@ def csv_layout(name: str | Path) -> CsvLayout:
     entry: Traversable | Path = known.get(str(name), Path(name))
     if not entry.is_file():
         raise InvalidInput(f"no CSV layout {str(name)[:200]!r}: one of {', '.join(sorted(known))}, or a path")
+    return declared_in(entry, CsvLayout)
+
+
+def declared_in(entry: Traversable | Path, kind: type[LayoutT]) -> LayoutT:
+    """What a TOML file declares.
+
+    Raises:
+        InvalidInput: no such file, no TOML, or a field is missing, unknown or out of form.
+    """
+    if not entry.is_file():
+        raise InvalidInput(f"no layout at {str(entry)[:200]!r}")
     content = entry.read_bytes()
     if len(content) > LAYOUT_BYTES_MAX:
-        raise InvalidInput(f"CSV layout {name} has {len(content)} bytes: at most {LAYOUT_BYTES_MAX}")
-    return layout_of(_decoded(content, str(name)), str(name))
+        raise InvalidInput(f"layout {entry.name} has {len(content)} bytes: at most {LAYOUT_BYTES_MAX}")
+    try:
+        return layout_of(msgspec.toml.decode(content), entry.name, kind)
+    except msgspec.DecodeError as error:
+        raise InvalidInput(f"layout {entry.name} is no TOML: {error}") from None
 
 
-def layout_of(declared: Any, name: str) -> CsvLayout:
+def layout_of(declared: Any, name: str, kind: type[LayoutT]) -> LayoutT:
     """Raises:
     InvalidInput: a field is missing, unknown or out of form.
     """
     try:
-        return msgspec.convert(declared, CsvLayout)
+        return msgspec.convert(declared, kind)
     except msgspec.ValidationError as error:
-        raise InvalidInput(f"CSV layout {name}: {error}") from None
-
-
-def _decoded(content: bytes, name: str) -> Any:
-    try:
-        return msgspec.toml.decode(content)
-    except msgspec.DecodeError as error:
-        raise InvalidInput(f"CSV layout {name} is no TOML: {error}") from None
+        raise InvalidInput(f"layout {name}: {error}") from None
