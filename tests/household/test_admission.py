@@ -1,16 +1,18 @@
 """Readings taken in: new, changed or known; what cannot be is refused by its line, and the rest is kept."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tests.household.test_intake_formats import WALL
 from tests.household.village import HOUR, KWH, MIDNIGHT, NOW, SERVER, YEAR, found
 from wattbook.db.engine import Database
 from wattbook.household import reading_rows
 from wattbook.household.intake.admission import Report, take_in
+from wattbook.household.intake.csv_rows import read_csv
 from wattbook.household.intake.items import EXPORT, IMPORT, Complaint, IntervalReading, Item, RegisterReading
 from wattbook.household.intake.registers import advance
 from wattbook.household.intervals import IntervalStore, MeterSpan
@@ -237,3 +239,22 @@ async def test_every_reading_is_new_changed_known_or_refused(
             await connection.rollback()
     finally:
         await database.close()
+
+
+async def test_a_day_of_25_hours_in_the_wrong_place_is_refused_where_it_contradicts(
+    database: Database, store: IntervalStore
+) -> None:
+    """The hour after two is told twice on a day in June: its eight rows say different things of four quarters."""
+    clocks = [0, 1, 2, 2, *range(3, 24)]
+    times = [f"{hour:02}:{quarter:02}" for hour in clocks for quarter in (0, 15, 30, 45)]
+    rows = [f"M-h1;01.06.2026 {time};0,{number:03}" for number, time in enumerate(times)]
+    items = list(read_csv("\n".join(["Z;T;V", *rows]).encode(), WALL))
+    async with database.transaction() as connection:
+        await found(connection, "h1")
+        report = await taken(connection, store, items)
+        assert report.new == 92
+        assert [code for _, code in refused(report)] == ["version"] * 8
+        assert [line for line, _ in refused(report)] == [10, 14, 11, 15, 12, 16, 13, 17]
+        midnight = datetime(2026, 5, 31, 22, tzinfo=UTC)
+        day = MeterSpan("M-h1", OBIS_IMPORT, midnight, midnight + 24 * HOUR)
+        assert len(await store.intervals(connection, day)) == 92
