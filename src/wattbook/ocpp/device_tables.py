@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -40,6 +41,7 @@ reservations = Table(
     Column("expires_at", TIMESTAMP(timezone=True), nullable=False),
     Column("state", Text, nullable=False, comment="as the station answered or told: Accepted, Occupied, Used, …"),
     Column("changed_at", TIMESTAMP(timezone=True), nullable=False),
+    Index("reservations_expires_idx", "expires_at"),
     schema="ocpp",
 )
 
@@ -142,5 +144,56 @@ settlements = Table(
     Column("received_at", TIMESTAMP(timezone=True), nullable=False),
     Index("settlements_payment_idx", "station_id", "psp_ref", "status", unique=True),
     Index("settlements_transaction_idx", "station_id", "transaction_id"),
+    schema="ocpp",
+)
+
+told_tariffs = Table(
+    "told_tariffs",
+    metadata,
+    Column("station_id", Text, primary_key=True),
+    Column("evse_no", Integer, primary_key=True, autoincrement=False),
+    Column("tariff", Text, nullable=False, comment="id of the tariff in force when it was told"),
+    Column("digest", Text, nullable=False, comment="of that version"),
+    Column("state", Text, nullable=False, comment="sent, told, refused, unsayable, failed"),
+    Column("because", Text),
+    Column("command_id", Uuid),
+    Column("changed_at", TIMESTAMP(timezone=True), nullable=False),
+    Index("told_tariffs_sent_idx", "command_id", postgresql_where=text("state = 'sent'")),
+    schema="ocpp",
+)
+
+web_payments = Table(
+    "web_payments",
+    metadata,
+    Column("station_id", Text, primary_key=True),
+    Column("evse_no", Integer, primary_key=True, autoincrement=False),
+    Column("started_at", TIMESTAMP(timezone=True), nullable=False, comment="by our clock"),
+    Column("expires_at", TIMESTAMP(timezone=True), nullable=False, comment="the station waits so long"),
+    schema="ocpp",
+)
+
+der_controls = Table(
+    "der_controls",
+    metadata,
+    Column("station_id", Text, primary_key=True),
+    Column("control_id", Text, primary_key=True),
+    Column("control_type", Text, comment="null: only its start or end was told"),
+    Column("is_default", Boolean, comment="null: not told"),
+    Column("superseded", Boolean, nullable=False),
+    Column("active", Boolean, comment="whether it began; null: not told"),
+    Column("control", JSONB, comment="in the words of 2.1"),
+    Column("changed_at", TIMESTAMP(timezone=True), nullable=False),
+    schema="ocpp",
+)
+
+der_alarms = Table(
+    "der_alarms",
+    metadata,
+    Column("station_id", Text, primary_key=True),
+    Column("control_type", Text, primary_key=True),
+    Column("fault", Text),
+    Column("ended", Boolean, nullable=False),
+    Column("extra", Text),
+    Column("at", TIMESTAMP(timezone=True), nullable=False, comment="by the station's clock"),
     schema="ocpp",
 )

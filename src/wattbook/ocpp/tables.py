@@ -228,6 +228,7 @@ stuck_transactions = Table(
     Column("verdict", Text, nullable=False, comment="why it was ended, or is not yet"),
     Column("ended_at", TIMESTAMP(timezone=True), comment="when it was ended by estimate"),
     Index("stuck_transactions_station_idx", "station_id", "noticed_at"),
+    Index("stuck_transactions_noticed_idx", "noticed_at", "session_id"),
     schema="ocpp",
 )
 
