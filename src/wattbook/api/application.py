@@ -8,6 +8,7 @@ from wattbook.api import (
     certificates,
     changes,
     commands,
+    household_account,
     invoices,
     operations,
     payments,
@@ -51,6 +52,7 @@ def create_api(services: Services) -> FastAPI:
     api.include_router(queries.router(services))
     api.include_router(payments.router(services))
     api.include_router(readings.router(services))
+    api.include_router(household_account.router(services))
     api.include_router(wallets.router(services))
     api.include_router(commands.router(services))
     api.include_router(stations.router(services))

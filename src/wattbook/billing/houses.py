@@ -4,13 +4,14 @@ The household room decides what a house owes, line by line, and has posted it. A
 the language, and says the same: it rounds nothing and posts nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wattbook.billing import store
 from wattbook.billing.documents import Document, Kind, Line, Tax
 from wattbook.billing.issuing import issue
 from wattbook.billing.parties import Issuer, LegalParty
@@ -54,6 +55,12 @@ async def documents_of_house(
         for correction in _corrections(frame, bill, notes[bill.id], number):
             documents += await issue(connection, [(correction, ())], now=now)
     return documents
+
+
+async def numbers_of(connection: AsyncConnection, sources: Sequence[str]) -> dict[str, str]:
+    """The number of each document there is, by `bill:<id>` or `credit:<id>`."""
+    source_of = {fact_id(f"document:{source}"): source for source in sources}
+    return {source_of[each.id]: each.number for each in await store.find(connection, "id", list(source_of))}
 
 
 def _corrections(frame: _Frame, bill: Bill, notes: list[CreditNote], reference: str) -> Iterator[Document]:
