@@ -126,6 +126,7 @@ GOOD = Interval("M1", OBIS_IMPORT, MIDNIGHT, 60, 1)
         Wrong("mWh", GOOD._replace(energy_mwh=10**12 + 1)),
         Wrong("quality", GOOD._replace(quality="guessed")),
         Wrong("version", GOOD._replace(version=-1)),
+        Wrong("method", GOOD._replace(method="x" * 65)),
     ],
     ids=lambda wrong: wrong.words,
 )
@@ -162,6 +163,7 @@ _intervals = st.builds(
     st.integers(0, 10**12),
     st.just("valid"),
     st.integers(0, 2),
+    st.text(max_size=64),  # the method
 )
 
 
