@@ -106,6 +106,22 @@ class Settings(BaseSettings):
     ocpp_signatures_keep_days: int | None = Field(
         default=None, ge=1, description="signed meter values and whether their signatures are right"
     )
+    ocpp_stuck_transactions_keep_days: int | None = Field(
+        default=400, ge=1, description="what was noticed of transactions that nobody ended"
+    )
+    ocpp_reservations_keep_days: int | None = Field(default=90, ge=1, description="reservations that are over")
+    ocpp_settlements_keep_days: int | None = Field(
+        default=None, ge=1, description="payments at stations' terminals, as they told them"
+    )
+    ocpp_tell_tariffs: bool = Field(
+        default=True, description="tell stations of OCPP 2.1 the tariff in force, again when another comes into force"
+    )
+    ocpp_tell_costs_every_s: int | None = Field(
+        default=None,
+        ge=10,
+        le=86_400,
+        description="tell stations of OCPP 2.x that show costs what a session costs so far; not set: in answers alone",
+    )
     announce_interval_s: int = Field(
         default=10, ge=1, le=3_600, description="a running session is told to partners at most this often"
     )

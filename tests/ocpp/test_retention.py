@@ -28,8 +28,27 @@ FILL = """
                                    heard_at)
     SELECT 'CP1', n::text, '{}', true, now(), true, n <> 2, now(), now() - make_interval(days => 20 - n)
     FROM generate_series(1, 19) n;
+    INSERT INTO ocpp.stuck_transactions (session_id, station_id, transaction_id, noticed_at, sign_at, verdict, ended_at)
+    SELECT gen_random_uuid(), 'CP1', n::text, now() - make_interval(days => 20 - n), now(), 'asked',
+           CASE WHEN n <> 2 THEN now() END
+    FROM generate_series(1, 19) n;
+    INSERT INTO ocpp.reservations (station_id, reservation_id, evse_no, token_uid, expires_at, state, changed_at)
+    SELECT 'CP1', n, 1, 'T', now() - make_interval(days => 20 - n), 'Accepted', now() FROM generate_series(1, 19) n;
+    INSERT INTO ocpp.settlements (station_id, psp_ref, status, amount, settled_at, details, received_at)
+    SELECT 'CP1', n::text, 'Settled', 1, now(), '{}', now() - make_interval(days => 20 - n)
+    FROM generate_series(1, 19) n;
 """
-TABLES = ("notices", "quarantine", "security_events", "signatures", "commands", "transactions")
+TABLES = (
+    "notices",
+    "quarantine",
+    "security_events",
+    "signatures",
+    "commands",
+    "transactions",
+    "stuck_transactions",
+    "reservations",
+    "settlements",
+)
 
 
 async def sizes(database: Database) -> dict[str, int]:
@@ -49,9 +68,18 @@ async def fill(database: Database) -> None:
 async def test_what_is_older_than_it_is_kept_goes_and_what_runs_stays(database: Database) -> None:
     await fill(database)
     ten = timedelta(days=10)
-    keep = Keep(ten, ten, ten, ten, ten, None)
+    keep = Keep(ten, ten, ten, ten, ten, None, ten, ten, ten)
     gone = await forget(database, system_clock, keep, slice_max=4)
-    assert gone == {"notices": 10, "rejected": 10, "security_events": 10, "commands": 9, "transactions": 9}
+    assert gone == {
+        "notices": 10,
+        "rejected": 10,
+        "security_events": 10,
+        "commands": 9,
+        "transactions": 9,
+        "stuck_transactions": 9,  # one of a transaction that runs
+        "reservations": 10,
+        "settlements": 10,
+    }
     assert await sizes(database) == {
         "notices": 9,
         "quarantine": 9,
@@ -59,13 +87,16 @@ async def test_what_is_older_than_it_is_kept_goes_and_what_runs_stays(database: 
         "signatures": 19,
         "commands": 10,
         "transactions": 10,
+        "stuck_transactions": 10,
+        "reservations": 9,
+        "settlements": 9,
     }
     assert await forget(database, system_clock, keep, slice_max=4) == {}
 
 
 async def test_nothing_goes_that_is_kept_for_ever(database: Database) -> None:
     await fill(database)
-    assert await forget(database, system_clock, Keep(*[None] * 6)) == {}
+    assert await forget(database, system_clock, Keep(*[None] * 9)) == {}
     assert set((await sizes(database)).values()) == {19}
 
 
@@ -77,6 +108,9 @@ async def test_looking_for_what_is_old_reads_an_index_from_its_oldest_end(databa
             "SELECT id, received_at FROM ocpp.notices ORDER BY id LIMIT 5",
             "SELECT id FROM ocpp.commands WHERE created_at < now() ORDER BY created_at LIMIT 5",
             "SELECT station_id FROM ocpp.transactions WHERE settled AND heard_at < now() ORDER BY heard_at LIMIT 5",
+            "SELECT session_id FROM ocpp.stuck_transactions WHERE noticed_at < now() ORDER BY noticed_at LIMIT 5",
+            "SELECT station_id FROM ocpp.reservations WHERE expires_at < now() ORDER BY expires_at LIMIT 5",
+            "SELECT id, received_at FROM ocpp.settlements ORDER BY id LIMIT 5",
         ):
             plan = "".join((await connection.execute(text(f"EXPLAIN {query}"))).scalars())
             assert "Index" in plan, plan

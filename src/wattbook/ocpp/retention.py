@@ -36,6 +36,9 @@ class Keep(Struct, frozen=True):
         commands: that are done.
         transactions: what the events of a settled transaction told; a replay after that is heard as a new one.
         signatures: what became of signatures, and the signed meter values: the evidence of a bill.
+        stuck_transactions: what was noticed of transactions that nobody ended, once they are over.
+        reservations: from the moment they end.
+        settlements: payments at terminals, as stations told them.
     """
 
     notices: timedelta | None = timedelta(days=90)
@@ -44,6 +47,9 @@ class Keep(Struct, frozen=True):
     commands: timedelta | None = timedelta(days=90)
     transactions: timedelta | None = timedelta(days=400)
     signatures: timedelta | None = None
+    stuck_transactions: timedelta | None = timedelta(days=400)
+    reservations: timedelta | None = timedelta(days=90)
+    settlements: timedelta | None = None
 
 
 def kept_for(settings: Settings) -> Keep:
@@ -59,6 +65,9 @@ def kept_for(settings: Settings) -> Keep:
         commands=days(settings.ocpp_commands_keep_days),
         transactions=days(settings.ocpp_transactions_keep_days),
         signatures=days(settings.ocpp_signatures_keep_days),
+        stuck_transactions=days(settings.ocpp_stuck_transactions_keep_days),
+        reservations=days(settings.ocpp_reservations_keep_days),
+        settlements=days(settings.ocpp_settlements_keep_days),
     )
 
 
@@ -83,6 +92,20 @@ _STATEMENTS: Final[Mapping[str, str]] = {
         DELETE FROM ocpp.transactions WHERE (station_id, transaction_id) IN (
             SELECT station_id, transaction_id FROM ocpp.transactions
             WHERE settled AND heard_at < :before ORDER BY heard_at LIMIT :slice)
+    """,
+    "settlements": _BY_NUMBER.format(table="settlements", at="received_at"),
+    "stuck_transactions": """
+        DELETE FROM ocpp.stuck_transactions WHERE session_id IN (
+            SELECT session_id FROM ocpp.stuck_transactions AS stuck
+            WHERE noticed_at < :before AND (ended_at IS NOT NULL OR NOT EXISTS (
+                SELECT FROM ocpp.transactions AS running WHERE NOT running.settled
+                AND (running.station_id, running.transaction_id) = (stuck.station_id, stuck.transaction_id)))
+            ORDER BY noticed_at LIMIT :slice)
+    """,
+    "reservations": """
+        DELETE FROM ocpp.reservations WHERE (station_id, reservation_id) IN (
+            SELECT station_id, reservation_id FROM ocpp.reservations
+            WHERE expires_at < :before ORDER BY expires_at LIMIT :slice)
     """,
 }
 
