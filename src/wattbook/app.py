@@ -42,7 +42,7 @@ from wattbook.charging.checks import CHECKS as CHARGING_CHECKS
 from wattbook.charging.history import roll_up, tend_meter_values
 from wattbook.charging.policy import Policy
 from wattbook.config import Settings
-from wattbook.console import mount_overview
+from wattbook.console import mount_household, mount_overview
 from wattbook.db.embedded import EmbeddedServer, running_url
 from wattbook.db.engine import Database
 from wattbook.db.group_commit import LANES
@@ -66,6 +66,8 @@ from wattbook.ocpp.security.ocsp import Responders
 from wattbook.ocpp.security.renewal import ask_for_renewals
 from wattbook.ocpp.security.tls import ListeningTls
 from wattbook.ocpp.security.tls import read_roots as read_certificates
+from wattbook.ocpp.told_costs import tell_costs
+from wattbook.ocpp.told_tariffs import tell_tariffs
 from wattbook.payments.cards import settle_overdue
 from wattbook.payments.checks import CHECKS as PAYMENT_CHECKS
 from wattbook.payments.operations import Providers
@@ -83,6 +85,8 @@ CHECKS: Final = (*BILLING_CHECKS, *CHARGING_CHECKS, *HOUSEHOLD_CHECKS, *PAYMENT_
 HOLDS_EXPIRE_EVERY: Final = timedelta(seconds=30)
 CARDS_SETTLE_EVERY: Final = timedelta(minutes=1)
 LISTS_EVERY: Final = timedelta(minutes=1)
+TARIFFS_EVERY: Final = timedelta(minutes=1)
+COSTS_EVERY: Final = timedelta(seconds=10)
 REAP_EVERY: Final = timedelta(seconds=30)
 HISTORY_EVERY: Final = timedelta(minutes=5)
 FORGETS_EVERY: Final = timedelta(minutes=10)
@@ -181,6 +185,11 @@ async def serving(settings: Settings, url: str, *, clock: Clock = system_clock) 
         await _tend_history(settings, database, clock)
         await stack.enter_async_context(_every(HISTORY_EVERY, partial(_tend_history, settings), database, clock))
         await stack.enter_async_context(_every(LISTS_EVERY, _keep_lists, database, clock))
+        if settings.ocpp_tell_tariffs:
+            await stack.enter_async_context(_every(TARIFFS_EVERY, _tell_tariffs, database, clock))
+        if settings.ocpp_tell_costs_every_s is not None:
+            every = timedelta(seconds=settings.ocpp_tell_costs_every_s)
+            await stack.enter_async_context(_every(COSTS_EVERY, partial(_tell_costs, every), database, clock))
         await stack.enter_async_context(_every(REAP_EVERY, partial(_reap, settings, roaming), database, clock))
         await stack.enter_async_context(_every(FORGETS_EVERY, partial(_forget, settings), database, clock))
         await stack.enter_async_context(_every(RENEWS_EVERY, partial(_renew, settings), database, clock))
@@ -332,6 +341,7 @@ def _mount(
     services = Services(database, settings, clock, proof, outcomes, providers)
     mount_api(web, services)
     mount_login(web, services)
+    mount_household(web, database=database, settings=settings, clock=clock)
     mount_overview(web, database=database, settings=settings, clock=clock, proof=proof)
 
 
@@ -429,6 +439,18 @@ async def _keep_lists(database: Database, clock: Clock) -> None:
     """Tell stations which tokens are new and which are gone."""
     async with database.transaction() as connection:
         await keep_in_step(connection, clock())
+
+
+async def _tell_tariffs(database: Database, clock: Clock) -> None:
+    """Tell stations which tariff is in force where, as far as it is new to them."""
+    async with database.transaction() as connection:
+        await tell_tariffs(connection, clock())
+
+
+async def _tell_costs(every: timedelta, database: Database, clock: Clock) -> None:
+    """Tell stations that show it what a session costs so far."""
+    async with database.transaction() as connection:
+        await tell_costs(connection, clock(), every=every)
 
 
 async def _reap(settings: Settings, roaming: Roaming, database: Database, clock: Clock) -> None:
