@@ -74,6 +74,17 @@ class Page:
     async def click(self, selector: str) -> None:
         await self._evaluate(f"document.querySelector({json.dumps(selector)}).click()")
 
+    async def resize(self, width: int, height: int) -> None:
+        """To the size of another screen, in CSS pixels."""
+        screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < height}
+        await self._call("Emulation.setDeviceMetricsOverride", **screen)
+
+    async def press(self, x: float, y: float) -> None:
+        """With the mouse, at a place of the window."""
+        at = {"x": x, "y": y, "button": "left", "clickCount": 1}
+        for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+            await self._call("Input.dispatchMouseEvent", type=kind, **at)
+
     async def value(self, expression: str) -> Any:
         return await self._evaluate(expression)
 
