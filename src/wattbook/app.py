@@ -10,11 +10,12 @@ from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import duckdb
 import structlog
 import uvicorn
 from cryptography.x509 import Certificate
@@ -50,6 +51,8 @@ from wattbook.db.jobs import job_app
 from wattbook.db.metadata import metadata
 from wattbook.db.migrate import upgrade
 from wattbook.household.checks import CHECKS as HOUSEHOLD_CHECKS
+from wattbook.household.intervals import IntervalStore
+from wattbook.household.watching import look_at_houses
 from wattbook.kernel.clock import Clock, system_clock
 from wattbook.kernel.errors import Unavailable
 from wattbook.kernel.telemetry import tune_garbage_collection
@@ -84,6 +87,8 @@ CHECKS: Final = (*BILLING_CHECKS, *CHARGING_CHECKS, *HOUSEHOLD_CHECKS, *PAYMENT_
 
 HOLDS_EXPIRE_EVERY: Final = timedelta(seconds=30)
 CARDS_SETTLE_EVERY: Final = timedelta(minutes=1)
+HOUSES_EVERY: Final = timedelta(seconds=10)
+HOUSES_AGAIN_AFTER: Final = timedelta(hours=1)
 LISTS_EVERY: Final = timedelta(minutes=1)
 TARIFFS_EVERY: Final = timedelta(minutes=1)
 COSTS_EVERY: Final = timedelta(seconds=10)
@@ -184,6 +189,7 @@ async def serving(settings: Settings, url: str, *, clock: Clock = system_clock) 
         await stack.enter_async_context(_every(HOLDS_EXPIRE_EVERY, _expire_holds, database, clock))
         await _tend_history(settings, database, clock)
         await stack.enter_async_context(_every(HISTORY_EVERY, partial(_tend_history, settings), database, clock))
+        await stack.enter_async_context(_every(HOUSES_EVERY, _HouseWatch(settings), database, clock))
         await stack.enter_async_context(_every(LISTS_EVERY, _keep_lists, database, clock))
         if settings.ocpp_tell_tariffs:
             await stack.enter_async_context(_every(TARIFFS_EVERY, _tell_tariffs, database, clock))
@@ -433,6 +439,28 @@ async def _tend_history(settings: Settings, database: Database, clock: Clock) ->
         await roll_up(connection, now=clock())
     async with database.transaction() as connection:
         await tend_meter_values(connection, now=clock(), keep=keep)
+
+
+class _HouseWatch:
+    """Looks at some houses at a time; when all were seen, again from the first after a while."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._intervals = IntervalStore(settings.data / "intervals")
+        self._after = ""
+        self._began: datetime | None = None
+
+    async def __call__(self, database: Database, clock: Clock) -> None:
+        now = clock()
+        if not self._after:
+            if self._began is not None and now - self._began < HOUSES_AGAIN_AFTER:
+                return
+            self._began = now
+        try:
+            async with database.transaction() as connection:
+                looked = await look_at_houses(connection, self._intervals, self._after, now=now)
+        except duckdb.Error as error:
+            raise OSError(f"readings cannot be read: {error}") from error
+        self._after = looked.after
 
 
 async def _keep_lists(database: Database, clock: Clock) -> None:

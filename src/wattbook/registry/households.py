@@ -51,6 +51,11 @@ async def find_households(connection: AsyncConnection, ids: Sequence[str]) -> li
     return await store.find(connection, tables.households, Household, ids)
 
 
+async def next_households(connection: AsyncConnection, after: str, limit: int) -> list[Household]:
+    """The next ones after an id, in the order of ids."""
+    return await store.following(connection, tables.households, Household, after, limit)
+
+
 async def meters_of_households(
     connection: AsyncConnection, asked: Sequence[tuple[str, datetime, datetime]]
 ) -> list[tuple[MeterPlace, ...] | Missing]:

@@ -65,6 +65,21 @@ async def find(
     return [None if row is None else msgspec.json.decode(row, type=record) for row in found.scalars()]
 
 
+async def following(
+    connection: AsyncConnection, table: Table, record: type[Record], after: str, limit: int
+) -> list[Record]:
+    """The records whose keys come after this one, in their order, by the table's one-column primary key."""
+    (key,) = table.primary_key
+    found = await connection.execute(
+        text(f"""
+            SELECT to_jsonb(found.*)::text FROM {table.fullname} AS found
+            WHERE found.{key.name} > :after ORDER BY found.{key.name} LIMIT :limit
+        """),
+        {"after": _storable(after), "limit": limit},
+    )
+    return [msgspec.json.decode(row, type=record) for row in found.scalars()]
+
+
 async def counts(connection: AsyncConnection, counted: Sequence[Table]) -> dict[str, int]:
     """How many records each table has, by its name."""
     columns = ", ".join(f"(SELECT count(*) FROM {table.fullname}) AS {table.name}" for table in counted)
