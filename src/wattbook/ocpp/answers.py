@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.ocpp import local_lists, remote_starts, schedules
 from wattbook.ocpp.commands import decode_payload
-from wattbook.ocpp.kept import availability, profiles, reservations, settings, tariffs
+from wattbook.ocpp.kept import availability, generation, payments, profiles, reservations, settings, tariffs
 from wattbook.ocpp.kept.answered import Answered, Taker
 
 TAKERS: Final[Mapping[str, Taker]] = {
@@ -37,6 +37,9 @@ TAKERS: Final[Mapping[str, Taker]] = {
     "SetDefaultTariff": tariffs.set_default,
     "GetTariffs": tariffs.told,
     "ClearTariffs": tariffs.cleared,
+    "NotifyWebPaymentStarted": payments.web_payments_started,
+    "SetDERControl": generation.set_controls,
+    "ClearDERControl": generation.cleared,
 }
 
 log = structlog.get_logger(__name__)

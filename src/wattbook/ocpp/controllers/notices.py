@@ -10,6 +10,7 @@ from wattbook.kernel.errors import InvalidInput
 from wattbook.ocpp.controllers.controller import Context
 from wattbook.ocpp.dialects.actions import ACTIONS
 from wattbook.ocpp.dialects.fields import whole
+from wattbook.ocpp.kept import generation
 from wattbook.ocpp.kept.payments import settled
 from wattbook.ocpp.kept.profiles import reported
 from wattbook.ocpp.kept.reservations import change
@@ -38,10 +39,28 @@ async def _settlement(connection: AsyncConnection, notice: Notice) -> None:
     await settled(connection, notice.station_id, notice.payload, notice.received_at)
 
 
+async def _control_report(connection: AsyncConnection, notice: Notice) -> None:
+    """R04."""
+    await generation.reported(connection, notice.station_id, notice.payload, notice.received_at)
+
+
+async def _control_change(connection: AsyncConnection, notice: Notice) -> None:
+    """R05."""
+    await generation.started_or_stopped(connection, notice.station_id, notice.payload, notice.received_at)
+
+
+async def _control_alarm(connection: AsyncConnection, notice: Notice) -> None:
+    """R06."""
+    await generation.alarmed(connection, notice.station_id, notice.payload, notice.received_at)
+
+
 TAKERS: Final[Mapping[str, Callable[[AsyncConnection, Notice], Awaitable[None]]]] = {
     "ReservationStatusUpdate": _reservation,
     "ReportChargingProfiles": _profiles,
     "NotifySettlement": _settlement,
+    "ReportDERControl": _control_report,
+    "NotifyDERStartStop": _control_change,
+    "NotifyDERAlarm": _control_alarm,
     "NotifyChargingLimit": external_limit,
     "ClearedChargingLimit": external_limit_cleared,
 }
