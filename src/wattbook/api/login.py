@@ -42,6 +42,9 @@ from wattbook.registry.people import (
 OPEN: Final = ("/api/", "/ocpi/", "/healthz", "/metrics", "/login", "/logout")
 """What has a door of its own, or is the door."""
 
+PAGES: Final = ("/household/",)
+"""Beside the overview: who may not look at one is shown the way to the login."""
+
 BODY_BYTES_MAX: Final = 4_096
 GUESSES_MAX: Final = 5
 GUESS_EVERY_S: Final = 10.0
@@ -203,7 +206,7 @@ class _Guard:
         response: Response
         if not isinstance(error, WattbookError):
             response = error_answer(Unavailable("the database does not answer; try again"))
-        elif scope["path"] == "/":
+        elif scope["path"] == "/" or scope["path"].startswith(PAGES):
             response = RedirectResponse("/login", 303)
         else:
             response = error_answer(error)

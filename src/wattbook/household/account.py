@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.household import account_rows, documents
 from wattbook.household.account_rows import PaidCharge
-from wattbook.household.assessment import Assessment, Lines, assess
+from wattbook.household.assessment import RE_RATED, Assessment, Lines, assess
 from wattbook.household.billing import charges_in_time
 from wattbook.household.day_parts import Asked, Use, meter_spans, spread, use_of_houses, within
 from wattbook.household.documents import Bill, CreditNote, corrected
@@ -188,7 +188,10 @@ async def account_of(
     (use,) = await use_of_houses(connection, intervals, [asked], now=now)
     (charges,) = await charges_in_time(connection, [(house.id, starts_at, ends_at)], [schedule])
     inside = [each for each in use.uses if each.part.day >= schedule.period.first]
-    assessed = assess(schedule.tariff, schedule.period, metered_by_slot(schedule, inside), charges, house.contract_w)
+    bills = await _billed(connection, house.id)
+    policy = next((each.bill.policy for each in bills if each.bill.period == schedule.period), RE_RATED)
+    metered = metered_by_slot(schedule, inside)
+    assessed = assess(schedule.tariff, schedule.period, metered, charges, house.contract_w, policy=policy)
     return Account(
         household=house,
         schedule=schedule,
@@ -199,7 +202,7 @@ async def account_of(
         charges=tuple(each for each in use.charges if each.ended_at > starts_at),
         assessed=assessed,
         by_tier=tuple(use_by_tier(schedule, assessed.bill)),
-        bills=tuple(await _billed(connection, house.id)),
+        bills=tuple(bills),
         forecast=forecast(schedule, use.uses, charges, now, house.contract_w) if is_running else None,
     )
 
