@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.book.periods import first_of_month, next_month
-from wattbook.book.store import AccountRow, Content
+from wattbook.book.store import AccountRow, Kind
 from wattbook.book.transfers import Span
 from wattbook.db.engine import driver_of
 from wattbook.kernel.clock import utc
@@ -35,8 +35,11 @@ _ID: Final = Struct(">i16s")
 _MOMENT: Final = Struct(">iq")
 _DAY: Final = Struct(">ii")
 _LENGTH: Final = Struct(">i")
-_START: Final = Struct(">hi16si16sihihiqiqiqiqiqiqiqi")
-"""The columns up to `credit_balance`, and the length of the fact."""
+_SHAPE: Final = Struct(">ihih")
+_NUMBERS: Final = Struct(">iqiqiqiqiqi")
+"""The amount, version and balance of both accounts, and the length of the fact."""
+_HEAD: Final = Struct(">hi").pack(_COLUMNS, 16)
+_ID_LENGTH: Final = _LENGTH.pack(16)
 _NULL: Final = _LENGTH.pack(-1)
 _PLAIN: Final = _NULL * 3 + _LENGTH.pack(0)
 """No span, no hold, no memo: how most lines end."""
@@ -53,29 +56,51 @@ class Journal:
         self._booked_at = _moment(booked_at)
         self._closed_through = closed_through
         self._times: dict[datetime, bytes] = {}
+        self._plain_ends: dict[datetime, bytes] = {}
 
     def line(
         self,
         own_id: bytes,
         group_id: bytes,
-        group_size: int,
+        shape: bytes,
         fact: str,
-        content: Content,
+        amount: int,
         debit: AccountRow,
         credit: AccountRow,
-        memo: str,
+        end: bytes,
     ) -> bytes:
-        """A transfer that was applied just now to the two accounts."""
+        """A transfer that was applied just now to the two accounts; `shape` and `end` as made below."""
         fact_utf8 = fact.encode()
-        start = _START.pack(
-            _COLUMNS, 16, own_id, 16, group_id, 2, group_size, 2, content.kind, 8, debit.id, 8, credit.id,
-            8, content.amount, 8, debit.version, 8, debit.debits_posted - debit.credits_posted,
+        numbers = _NUMBERS.pack(
+            8, amount, 8, debit.version, 8, debit.debits_posted - debit.credits_posted,
             8, credit.version, 8, credit.debits_posted - credit.credits_posted, len(fact_utf8),
         )  # fmt: skip
-        times = self._times.get(content.event_at) or self._times_of(content.event_at)
-        if content.span is None and content.hold_id is None and not memo:
-            return start + fact_utf8 + times + _PLAIN
-        return start + fact_utf8 + times + _end(content.span, content.hold_id, memo)
+        return b"".join(
+            (_HEAD, own_id, _ID_LENGTH, group_id, shape, debit.field, credit.field, numbers, fact_utf8, end)
+        )
+
+    def plain_end(self, event_at: datetime) -> bytes:
+        """The columns behind the fact, without span, hold and memo."""
+        end = self._plain_ends.get(event_at)
+        if end is None:
+            end = self._plain_ends[event_at] = self.end(utc(event_at), None, None, "")
+        return end
+
+    def end(self, event_at: datetime, span: Span | None, hold_id: bytes | None, memo: str) -> bytes:
+        """The columns behind the fact."""
+        times = self._times.get(event_at) or self._times_of(event_at)
+        if span is None and hold_id is None and not memo:
+            return times + _PLAIN
+        memo_utf8 = memo.encode()
+        return b"".join(
+            (
+                times,
+                _moment(utc(span.start)) + _moment(utc(span.end)) if span else _NULL + _NULL,
+                _ID.pack(16, hold_id) if hold_id else _NULL,
+                _LENGTH.pack(len(memo_utf8)),
+                memo_utf8,
+            )
+        )
 
     def _times_of(self, event_at: datetime) -> bytes:
         """When it happened and was booked, the month it counts in, and the closed one that it corrects if it is late.
@@ -90,16 +115,9 @@ class Journal:
         return made
 
 
-def _end(span: Span | None, hold_id: bytes | None, memo: str) -> bytes:
-    memo_utf8 = memo.encode()
-    return b"".join(
-        (
-            _moment(utc(span.start)) + _moment(utc(span.end)) if span else _NULL + _NULL,
-            _ID.pack(16, hold_id) if hold_id else _NULL,
-            _LENGTH.pack(len(memo_utf8)),
-            memo_utf8,
-        )
-    )
+def shape(group_size: int, kind: Kind) -> bytes:
+    """How many the group has and what kind this one is."""
+    return _SHAPE.pack(2, group_size, 2, kind)
 
 
 def _moment(moment: datetime) -> bytes:

@@ -9,7 +9,7 @@ A refusal is a value in its place, never an exception: the other groups of the b
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import Enum
 from itertools import chain
@@ -19,9 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.book import store
 from wattbook.book.accounts import Account
-from wattbook.book.journal import Journal, writing
+from wattbook.book.journal import Journal, shape, writing
 from wattbook.book.store import AccountRow, Content, HoldRow, Kind
-from wattbook.book.transfers import GROUP_MAX, Capture, Entry, Hold, Transfer, Void, fact_key, validate
+from wattbook.book.transfers import GROUP_MAX, Capture, Entry, Hold, Transfer, Void, fact_key, pair_error, validate
+from wattbook.db.engine import execute
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import Conflict, InvalidInput, NotFound, Refused, WattbookError
 from wattbook.kernel.units import AMOUNT_MAX
@@ -55,15 +56,11 @@ async def post(
     Raises:
         InvalidInput: the batch as a whole is too large or has no booking time.
     """
-    if sum(map(len, groups)) > BATCH_MAX:
+    entries = list(chain.from_iterable(groups))
+    if len(entries) > BATCH_MAX:
         raise InvalidInput(f"a batch holds at most {BATCH_MAX} transfers")
-    invalid = [_group_error(group) for group in groups]
-    sound = [group for group, error in zip(groups, invalid, strict=True) if error is None]
-    if not sound:
-        return [error for error in invalid if error is not None]
-    batch = await _Batch.load(connection, sound, utc(booked_at))
-    played = iter(await batch.play(connection))
-    return [next(played) if error is None else error for error in invalid]
+    batch = await _Batch.load(connection, groups, entries, utc(booked_at))
+    return await batch.play(connection)
 
 
 async def expire_holds(connection: AsyncConnection, *, now: datetime, limit: int = 1000) -> int:
@@ -80,14 +77,14 @@ async def expire_holds(connection: AsyncConnection, *, now: datetime, limit: int
 Move = tuple[Content, AccountRow, AccountRow]
 """What an entry does, to the account it debits and the one it credits."""
 
-_MOVING: Final = (Transfer, Hold)
-_RESOLVING: Final = (Capture, Void)
-_TRANSFER: Final = Kind.TRANSFER
-_CAPTURE: Final = Kind.CAPTURE
-
 
 class _Expiry(Void, frozen=True, kw_only=True):
     """A void that the clock asks for."""
+
+
+_TRANSFER: Final = Kind.TRANSFER
+_CAPTURE: Final = Kind.CAPTURE
+_ALONE: Final = shape(1, _TRANSFER)
 
 
 def _group_error(group: Sequence[Entry]) -> WattbookError | None:
@@ -110,6 +107,12 @@ async def _ids_of(groups: Sequence[Sequence[Entry]]) -> list[list[bytes]]:
     return ids
 
 
+def _accounts(entries: Iterable[Entry]) -> set[Account]:
+    """The accounts between which something may move."""
+    pairs = {(entry.debit, entry.credit) for entry in entries if isinstance(entry, (Transfer, Hold))}
+    return {account for pair in pairs if pair_error(*pair) is None for account in pair}
+
+
 class _Batch:
     """The locked accounts and known facts of a batch, and what playing it will write."""
 
@@ -127,23 +130,45 @@ class _Batch:
         self._accounts = accounts
         self._by_id = {account.id: account for account in accounts.values()}
         self._holds = holds
-        self._known = known
+        self._known: dict[bytes, Content | Transfer] = {**known}
         self._journal = journal
         self._lines: list[bytes] = []
 
     @classmethod
     async def load(
-        cls, connection: AsyncConnection, groups: Sequence[Sequence[Entry]], booked_at: datetime
+        cls,
+        connection: AsyncConnection,
+        groups: Sequence[Sequence[Entry]],
+        entries: Sequence[Entry],
+        booked_at: datetime,
     ) -> "_Batch":
-        """Lock every account the groups name, then read what is known of their facts and holds."""
-        entries = list(chain.from_iterable(groups))
-        moving = [entry for entry in entries if isinstance(entry, _MOVING)]
-        keys = {entry.debit for entry in moving} | {entry.credit for entry in moving}
-        resolved = [fact_key(entry.hold) for entry in entries if isinstance(entry, _RESOLVING)]
+        """Lock every account the groups name, then read what is known of their facts and holds.
+
+        The ids of the facts are made while the accounts are being locked, and the accounts read while the facts are
+        looked up.
+        """
+        keys = _accounts(entries)
+        resolved = [
+            fact_key(entry.hold)
+            for entry in entries
+            if type(entry) is not Transfer and isinstance(entry, (Capture, Void))  # the first is quick to say
+        ]
         if resolved:
             keys |= await store.accounts_of_holds(connection, resolved)
-        accounts, ids = await asyncio.gather(store.lock_accounts(connection, keys), _ids_of(groups))
-        closed_through, known = await store.load_known(connection, list(chain.from_iterable(ids)))
+        wanted = sorted(keys)
+        locking, ids = await asyncio.gather(
+            execute(connection, store.LOCK, store.account_columns(wanted)), _ids_of(groups)
+        )
+        accounts: dict[Account, AccountRow] = {}
+        if locking.rowcount < len(wanted):
+            accounts = store.account_rows(wanted, await locking.fetchall())
+            sound = chain.from_iterable(group for group in groups if _group_error(group) is None)
+            if missing := _accounts(sound) - accounts.keys():
+                accounts |= await store.make_accounts(connection, missing)
+        (closed_through, known), found = await asyncio.gather(
+            store.load_known(connection, list(chain.from_iterable(ids))), locking.fetchall()
+        )
+        accounts |= store.account_rows(wanted, found)  # nothing, if they were read above
         locked = {account.id for account in accounts.values()}
         # A hold that another poster committed since its accounts were looked up is not ours to resolve yet.
         holds = {
@@ -159,7 +184,7 @@ class _Batch:
         async with writing(connection) as send:
             for start in range(0, len(self._groups), STRETCH):
                 stretch = slice(start, start + STRETCH)
-                outcomes += map(self._play_one, self._groups[stretch], self._ids[stretch])
+                outcomes += map(self._play_group, self._groups[stretch], self._ids[stretch])
                 await send(self._lines)
                 self._lines.clear()
         if holds := [hold for hold in self._holds.values() if hold.state != hold.stored]:
@@ -168,8 +193,50 @@ class _Batch:
             await store.update_accounts(connection, accounts)
         return outcomes
 
-    def _play_one(self, group: Sequence[Entry], ids: Sequence[bytes]) -> Posted | WattbookError:
+    def _play_group(self, group: Sequence[Entry], ids: Sequence[bytes]) -> Posted | WattbookError:
         """One group on the state that the groups before it left."""
+        error = _group_error(group)
+        if error is not None:
+            return error
+        if len(ids) == 1 and type(entry := group[0]) is Transfer and self._play_plain(entry, ids[0]):
+            return Posted.NEW
+        return self._play_one(group, ids)
+
+    def _play_plain(self, entry: Transfer, own_id: bytes) -> bool:
+        """Play a transfer that is alone in its group, if there is nothing to say about it; else do nothing.
+
+        Most groups are like this. What `_play_one` would do, in a third of the time.
+        """
+        if own_id in self._known or entry.memo or entry.span is not None:
+            return False
+        debit, credit, amount = self._accounts[entry.debit], self._accounts[entry.credit], entry.amount
+        debits, credits_ = debit.debits_posted + amount, credit.credits_posted + amount
+        if (
+            debits > AMOUNT_MAX
+            or credits_ > AMOUNT_MAX
+            or (
+                debit.floor is not None
+                and not debit.grows_by_debit
+                and debit.credits_posted - debits - debit.debits_pending < debit.floor
+            )
+            or (
+                credit.floor is not None
+                and credit.grows_by_debit
+                and credit.debits_posted - credits_ - credit.credits_pending < credit.floor
+            )
+        ):
+            return False
+        debit.debits_posted, credit.credits_posted = debits, credits_
+        debit.version += 1
+        credit.version += 1
+        journal = self._journal
+        end = journal.plain_end(entry.event_at)
+        self._lines.append(journal.line(own_id, own_id, _ALONE, entry.fact, amount, debit, credit, end))
+        self._known[own_id] = entry
+        return True
+
+    def _play_one(self, group: Sequence[Entry], ids: Sequence[bytes]) -> Posted | WattbookError:
+        """A group of any kind."""
         try:
             moves = [self._planned(entry) for entry in group]
             if self._is_known(group, ids, moves):
@@ -181,7 +248,7 @@ class _Batch:
 
     def _planned(self, entry: Entry) -> Move:
         """What the entry would move, from the account that is credited to the one that is debited."""
-        if isinstance(entry, _MOVING):
+        if isinstance(entry, (Transfer, Hold)):
             debit, credit = self._accounts[entry.debit], self._accounts[entry.credit]
             kind, span = (_TRANSFER, entry.span) if isinstance(entry, Transfer) else (Kind.HOLD, None)
             return Content(kind, debit.id, credit.id, entry.amount, None, utc(entry.event_at), span), debit, credit
@@ -204,7 +271,7 @@ class _Batch:
             if len(ids) > 1 and len(set(ids)) < len(ids):
                 raise InvalidInput(f"{group[0].fact}: a fact stands twice in one group")
             return False
-        found = [self._known.get(own_id) for own_id in ids]
+        found = [self._content(own_id) for own_id in ids]
         for entry, (content, _, _), before in zip(group, moves, found, strict=True):
             if before is not None and before != content:
                 difference = before.difference(content)
@@ -214,15 +281,22 @@ class _Batch:
             raise Conflict(f"{fact}: part of this group was posted before in another group", fact=fact)
         return True
 
+    def _content(self, own_id: bytes) -> Content | None:
+        """What was posted under this id, before this batch or in it."""
+        known = self._known.get(own_id)
+        return self._planned(known)[0] if isinstance(known, Transfer) else known
+
     def _apply(self, group: Sequence[Entry], ids: Sequence[bytes], moves: Sequence[Move]) -> None:
         """Move the numbers entry by entry; move them back when a floor breaks or a hold is not open."""
         floored = [(row, row.available) for _, *pair in moves for row in pair if row.floor is not None]
-        line, size, group_id = self._journal.line, len(ids), ids[0]
+        journal, size, group_id = self._journal, len(ids), ids[0]
         lines = []
         try:
-            for entry, own_id, move in zip(group, ids, moves):  # noqa: B905 one of each, made from the group
-                self._move(entry, own_id, *move, +1)
-                lines.append(line(own_id, group_id, size, entry.fact, *move, entry.memo))
+            for entry, own_id, (content, debit, credit) in zip(group, ids, moves):  # noqa: B905 one of each, made from the group
+                self._move(entry, own_id, content, debit, credit, +1)
+                end = journal.end(content.event_at, content.span, content.hold_id, entry.memo)
+                own = shape(size, content.kind)
+                lines.append(journal.line(own_id, group_id, own, entry.fact, content.amount, debit, credit, end))
             for account, before in floored:
                 _check_floor(account, before, group[0])
         except WattbookError:

@@ -3,14 +3,20 @@
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from enum import IntEnum
+from struct import Struct as Layout
+from typing import Any, Final
 
 from msgspec import Struct
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.book.accounts import PURPOSES, Account
+from wattbook.book.arrays import bigints, uuids
 from wattbook.book.transfers import Span
 from wattbook.db.engine import fetch
+
+_GROWS_BY_DEBIT: Final = {purpose.name: purpose.side == "debit" for purpose in PURPOSES.values()}
+_FIELD: Final = Layout(">iq")
 
 
 class Kind(IntEnum):
@@ -44,6 +50,8 @@ class AccountRow(Struct, gc=False):
     credits_pending: int
     version: int
     stored_version: int
+    field: bytes
+    """The id as a field of a line of the journal."""
 
     @property
     def available(self) -> int:
@@ -115,7 +123,7 @@ async def accounts_of_holds(connection: AsyncConnection, holds: Sequence[bytes])
         JOIN book.accounts AS account ON account.id IN (hold.debit_account, hold.credit_account)
         WHERE hold.id = ANY(%s::uuid[])
         """,
-        (_uuids(holds),),
+        (uuids(holds),),
     )
     return {Account(*row) for row in found}
 
@@ -126,75 +134,74 @@ async def lock_accounts(connection: AsyncConnection, keys: Iterable[Account]) ->
     Of ids, because what is made later has a higher one: who locks what he found, then what he made, keeps the order.
     """
     wanted = sorted(keys)
-    locked = await _lock_existing(connection, wanted)
+    locked = account_rows(wanted, await fetch(connection, LOCK, account_columns(wanted)))
     missing = [key for key in wanted if key not in locked]
-    if missing:
-        await fetch(
-            connection,
-            """
-            INSERT INTO book.accounts (owner, purpose, commodity, floor)
-            SELECT owner, purpose, commodity, nullif(floor, '')::bigint
-            FROM unnest(string_to_array(%s, chr(31)), string_to_array(%s, chr(31)), string_to_array(%s, chr(31)),
-                        string_to_array(%s, chr(31))) AS wanted(owner, purpose, commodity, floor)
-            ON CONFLICT (owner, purpose, commodity) DO NOTHING RETURNING id
-            """,
-            (
-                *_columns(missing),
-                _joined("" if (floor := PURPOSES[key.purpose].floor) is None else floor for key in missing),
-            ),
-        )
-        locked |= await _lock_existing(connection, missing)
-    assert len(locked) == len(wanted), "each account exists once it was asked for"
-    return locked
+    return locked | await make_accounts(connection, missing) if missing else locked
 
 
-async def _lock_existing(connection: AsyncConnection, keys: Sequence[Account]) -> dict[Account, AccountRow]:
-    found = await fetch(
+async def make_accounts(connection: AsyncConnection, keys: Iterable[Account]) -> dict[Account, AccountRow]:
+    """Accounts that were missing when the others were locked, locked too; perhaps somebody else has made them since."""
+    missing = sorted(keys)
+    await fetch(
         connection,
         """
-        SELECT place, id, floor, debits_posted, credits_posted, debits_pending, credits_pending, version, version
-        FROM (
-            SELECT place, found.id AS own_id
-            FROM unnest(string_to_array(%s, chr(31)), string_to_array(%s, chr(31)), string_to_array(%s, chr(31)))
-                 WITH ORDINALITY AS wanted(owner, purpose, commodity, place)
-            CROSS JOIN LATERAL (
-                SELECT id FROM book.accounts AS account
-                WHERE (account.owner, account.purpose, account.commodity)
-                    = (wanted.owner, wanted.purpose, wanted.commodity) OFFSET 0
-            ) AS found ORDER BY found.id
-        ) AS wanted
-        CROSS JOIN LATERAL (SELECT * FROM book.accounts WHERE id = own_id FOR UPDATE) AS account
+        INSERT INTO book.accounts (owner, purpose, commodity, floor)
+        SELECT owner, purpose, commodity, nullif(floor, '')::bigint
+        FROM unnest(string_to_array(%s, chr(31)), string_to_array(%s, chr(31)), string_to_array(%s, chr(31)),
+                    string_to_array(%s, chr(31))) AS wanted(owner, purpose, commodity, floor)
+        ON CONFLICT (owner, purpose, commodity) DO NOTHING RETURNING id
         """,
-        _columns(keys),
+        (
+            *account_columns(missing),
+            _joined("" if (floor := PURPOSES[key.purpose].floor) is None else str(floor) for key in missing),
+        ),
     )
+    made = account_rows(missing, await fetch(connection, LOCK, account_columns(missing)))
+    assert len(made) == len(missing), "each account exists once it was asked for"
+    return made
+
+
+LOCK: Final = """
+    SELECT place, id, floor, debits_posted, credits_posted, debits_pending, credits_pending, version
+    FROM (
+        SELECT place, found.id AS own_id
+        FROM unnest(string_to_array(%s, chr(31)), string_to_array(%s, chr(31)), string_to_array(%s, chr(31)))
+             WITH ORDINALITY AS wanted(owner, purpose, commodity, place)
+        CROSS JOIN LATERAL (
+            SELECT id FROM book.accounts AS account
+            WHERE (account.owner, account.purpose, account.commodity)
+                = (wanted.owner, wanted.purpose, wanted.commodity) OFFSET 0
+        ) AS found ORDER BY found.id
+    ) AS wanted
+    CROSS JOIN LATERAL (SELECT * FROM book.accounts WHERE id = own_id FOR UPDATE) AS account
+"""
+"""Locks those of the accounts that exist, in the order of their ids; takes `account_columns`, gives `account_rows`."""
+
+
+def account_rows(keys: Sequence[Account], found: Iterable[tuple[Any, ...]]) -> dict[Account, AccountRow]:
+    """What `LOCK` found of these keys."""
     locked = {}
-    for place, *columns in found:
+    for place, own_id, floor, debits, credits_, debits_pending, credits_pending, version in found:
         key = keys[place - 1]
-        locked[key] = AccountRow(key, PURPOSES[key.purpose].side == "debit", *columns)
+        locked[key] = AccountRow(
+            key, _GROWS_BY_DEBIT[key.purpose], own_id, floor, debits, credits_, debits_pending, credits_pending,
+            version, version, _FIELD.pack(8, own_id),
+        )  # fmt: skip
     return locked
 
 
-def _columns(keys: Sequence[Account]) -> tuple[str, str, str]:
+def account_columns(keys: Sequence[Account]) -> tuple[str, ...]:
     """Owners, purposes, commodities."""
-    return (
-        _joined(key.owner for key in keys),
-        _joined(key.purpose for key in keys),
-        _joined(key.commodity for key in keys),
-    )
+    return tuple(map(_joined, zip(*keys, strict=True))) if keys else ("", "", "")
 
 
-def _joined(values: Iterable[object]) -> str:
+def _joined(values: Iterable[str]) -> str:
     """A column of a batch as one text, cut again by `string_to_array(…, chr(31))`.
 
     The driver dumps an array element by element; a joined text costs it nothing, and no value can hold a unit separator
     because owners and facts are printable.
     """
-    return "\x1f".join(map(str, values))
-
-
-def _uuids(ids: Sequence[bytes]) -> str:
-    """As the text of an array."""
-    return "{" + ",".join([own_id.hex() for own_id in ids]) + "}"
+    return "\x1f".join(values)
 
 
 async def load_holds(connection: AsyncConnection, holds: Sequence[bytes]) -> list[HoldRow]:
@@ -205,7 +212,7 @@ async def load_holds(connection: AsyncConnection, holds: Sequence[bytes]) -> lis
         SELECT id, debit_account, credit_account, amount, expires_at, state, state
         FROM book.holds WHERE id = ANY(%s::uuid[])
         """,
-        (_uuids(holds),),
+        (uuids(holds),),
     )
     return [HoldRow(own_id.bytes, *row) for own_id, *row in found]
 
@@ -232,7 +239,7 @@ async def load_known(connection: AsyncConnection, ids: Sequence[bytes]) -> tuple
         LEFT JOIN (unnest(%s::uuid[]) AS wanted(own_id)
                    CROSS JOIN LATERAL (SELECT * FROM book.transfers WHERE id = own_id OFFSET 0) AS found) ON true
         """,
-        (_uuids(ids),),
+        (uuids(ids),),
     )
     known = {}
     for _, own_id, kind, debit, credit, amount, hold_id, event_at, start, end in found:
@@ -253,7 +260,7 @@ async def write_holds(connection: AsyncConnection, holds: Sequence[HoldRow]) -> 
         ON CONFLICT (id) DO UPDATE SET state = excluded.state RETURNING id
         """,
         (
-            _uuids([hold.id for hold in holds]),
+            uuids([hold.id for hold in holds]),
             [hold.debit for hold in holds],
             [hold.credit for hold in holds],
             [hold.amount for hold in holds],
@@ -278,7 +285,7 @@ async def update_accounts(connection: AsyncConnection, accounts: Sequence[Accoun
              AS now(id, debits_posted, credits_posted, debits_pending, credits_pending, version)
         WHERE account.id = now.id
         """,
-        ["{" + ",".join(map(str, column)) + "}" for column in zip(*numbers, strict=True)],
+        [bigints(column) for column in zip(*numbers, strict=True)],
     )
 
 
@@ -303,6 +310,6 @@ async def balances(connection: AsyncConnection, keys: Sequence[Account]) -> dict
                         string_to_array(:commodities, chr(31))) AS wanted(owner, purpose, commodity)
                  USING (owner, purpose, commodity)
         """),
-        dict(zip(("owners", "purposes", "commodities"), _columns(keys), strict=True)),
+        dict(zip(("owners", "purposes", "commodities"), account_columns(keys), strict=True)),
     )
     return {Account(*row[:3]): row[3:] for row in found}

@@ -6,6 +6,7 @@ from typing import Any, LiteralString
 
 import psycopg
 from psycopg import AsyncConnection as DriverConnection
+from psycopg import AsyncCursor
 from sqlalchemy import URL, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -63,9 +64,14 @@ async def fetch(connection: AsyncConnection, statement: LiteralString, values: S
 
     Raises what the toolkit raises.
     """
+    cursor = await execute(connection, statement, values)
+    return await cursor.fetchall() if cursor.description else []
+
+
+async def execute(connection: AsyncConnection, statement: LiteralString, values: Sequence[Any]) -> AsyncCursor[Any]:
+    """As `fetch`, with the rows still to be read: the database can have its next statement while they are."""
     try:
-        cursor = await driver_of(connection).execute(statement, values)
-        return await cursor.fetchall() if cursor.description else []
+        return await driver_of(connection).execute(statement, values)
     except psycopg.Error as error:
         raise DBAPIError.instance(statement, None, error, psycopg.Error, connection_invalidated=False) from error
 
