@@ -21,7 +21,7 @@ from typing import Any
 from sqlalchemy import text
 
 from benchmarks._report import report
-from wattbook.app import owned_database
+from wattbook.app.databases import owned_database
 from wattbook.config import Settings
 from wattbook.db.embedded import running_url
 from wattbook.db.engine import Database

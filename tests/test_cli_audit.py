@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 
-from wattbook.app import owned_database
+from wattbook.app.databases import owned_database
 from wattbook.config import Settings
 
 

@@ -12,10 +12,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-import wattbook.app
+import wattbook.app.chores
 from tests.api.deployment import WAIT_S, eventually
 from tests.ocpp.security.scene import csr
-from wattbook.app import Running, serving
+from wattbook.app.serving import Running, serving
 from wattbook.config import Settings
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import system_clock
@@ -107,7 +107,7 @@ async def test_a_certificate_that_ends_soon_is_renewed_without_anybody_asking(
     version: str,
     wanted: str,
 ) -> None:
-    monkeypatch.setattr(wattbook.app, "RENEWS_EVERY", timedelta(seconds=0.1))
+    monkeypatch.setattr(wattbook.app.chores, "RENEWS_EVERY", timedelta(seconds=0.1))
     certified = Certified(estate.station(0), tmp_path)
     old = await issue(database, tmp_path, certified, timedelta(days=700))
     async with deployed(tmp_path, database_url) as (running, client):

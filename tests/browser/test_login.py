@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from tests.browser.chromium import browser
-from wattbook.app import serving
+from wattbook.app.serving import serving
 from wattbook.config import Settings
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import system_clock

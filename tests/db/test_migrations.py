@@ -1,6 +1,6 @@
 """The migrations and the declared tables say the same."""
 
-from wattbook.app import declared_tables
+from wattbook.app.databases import declared_tables
 from wattbook.db.migrate import differences
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from wattbook.app import owned_database
+from wattbook.app.databases import owned_database
 from wattbook.config import Settings
 from wattbook.db.engine import Database
 from wattbook.demo.deployments import free_port

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from wattbook.app import owned_database
+from wattbook.app.databases import owned_database
 from wattbook.config import Settings
 from wattbook.db.embedded import running_url
 from wattbook.db.engine import Database

@@ -9,7 +9,7 @@ import pytest
 import websockets
 from sqlalchemy import text
 
-from wattbook.app import prove
+from wattbook.app.databases import prove
 from wattbook.book.accounts import ENERGY, Account
 from wattbook.book.statements import balances
 from wattbook.charging.ports import ConsentAnswer, ConsentRequest

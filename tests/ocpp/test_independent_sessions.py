@@ -13,7 +13,7 @@ import ocpp.v201
 import pytest
 import websockets
 
-from wattbook.app import prove
+from wattbook.app.databases import prove
 from wattbook.book.accounts import ENERGY, Account
 from wattbook.book.statements import balances
 from wattbook.charging.views import sessions_between

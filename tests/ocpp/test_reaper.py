@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.ocpp.deployment import NOW, VERSIONS, Deployment, Puppet, deployed
-from wattbook.app import prove
+from wattbook.app.databases import prove
 from wattbook.book.accounts import ENERGY, Account
 from wattbook.book.statements import balances
 from wattbook.db.engine import Database

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from wattbook.app import serving
+from wattbook.app.serving import serving
 from wattbook.config import Settings
 from wattbook.db.engine import Database
 from wattbook.kernel.errors import Unavailable

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.ocpp.deployment import NOW, VERSIONS, Deployment, deployed
-from wattbook.app import prove
+from wattbook.app.databases import prove
 from wattbook.charging.policy import Policy
 from wattbook.db.engine import Database
 from wattbook.ocpp.messages import (

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
-from wattbook.app import prove
+from wattbook.app.databases import prove
 from wattbook.book.accounts import ENERGY, Account
 from wattbook.book.statements import balances
 from wattbook.charging.events import SessionView

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from wattbook.app import prove
+from wattbook.app.databases import prove
 from wattbook.book.accounts import ENERGY, Account
 from wattbook.book.statements import balances
 from wattbook.charging.views import live_sessions, sessions_between

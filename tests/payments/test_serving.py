@@ -7,7 +7,7 @@ import httpx
 
 from tests.payments.stripe_server import API_KEY, SECRET, stripe_server
 from tests.payments.world import NEIGHBOURS, build, prove, won
-from wattbook.app import serving
+from wattbook.app.serving import serving
 from wattbook.config import Settings
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import system_clock

@@ -64,7 +64,7 @@ async def _run(
     party: str | None,
     balance_group: str | None,
 ) -> "RunReport":
-    from wattbook.app import readable_database
+    from wattbook.app.databases import readable_database
     from wattbook.db.engine import Database
     from wattbook.household.bill_run import BillRun
     from wattbook.household.billing import Utility

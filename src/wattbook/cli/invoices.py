@@ -161,7 +161,7 @@ def show_revenue(
 
 def _on_database(work: Callable[[Database], Awaitable[Answer]]) -> Answer:
     """Do the work on the database that serves, or on the one in the data folder."""
-    from wattbook.app import readable_database
+    from wattbook.app.databases import readable_database
 
     async def do(url: str) -> Answer:
         database = Database(url)

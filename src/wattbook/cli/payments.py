@@ -34,7 +34,7 @@ _AS_JSON = typer.Option("--json", help="Print one JSON object.")
 
 def _on_database(work: Callable[[Database], Awaitable[Done]]) -> Done:
     """On the database that serves, or on one that nobody serves."""
-    from wattbook.app import readable_database
+    from wattbook.app.databases import readable_database
 
     async def run(url: str) -> Done:
         database = Database(url)

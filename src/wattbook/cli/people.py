@@ -37,7 +37,7 @@ ResultT = TypeVar("ResultT")
 
 def _done(work: Callable[[AsyncConnection], Awaitable[ResultT]], what: str = "", subject: str = "") -> ResultT:
     """Do it in the database that serves, or in one that nobody serves; what changes something is on record."""
-    from wattbook.app import readable_database
+    from wattbook.app.databases import readable_database
 
     async def do(url: str) -> ResultT:
         database = Database(url)

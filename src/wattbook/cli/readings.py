@@ -51,7 +51,7 @@ def tend() -> None:
 
 
 async def _tend(settings: Settings) -> tuple[int, int, int]:
-    from wattbook.app import readable_database
+    from wattbook.app.databases import readable_database
 
     store = IntervalStore(settings.data / "intervals")
     compacted = 0
@@ -73,7 +73,7 @@ async def _tend(settings: Settings) -> tuple[int, int, int]:
 
 
 async def _take_in(settings: Settings, source: str, items: Iterable[Item], *, dry_run: bool) -> Report:
-    from wattbook.app import readable_database
+    from wattbook.app.databases import readable_database
 
     store = IntervalStore(settings.data / "intervals")
     with readable_database(settings) as url:

@@ -23,7 +23,7 @@ verbs = typer.Typer()
 @verbs.command("serve")
 def serve_all() -> None:
     """Serve stations (OCPP), partners (OCPI), programs (API) and people (console) until told to stop."""
-    from wattbook.app import serve
+    from wattbook.app.serving import serve
 
     configure_logs(json=not sys.stderr.isatty())
     uvloop.run(serve(Settings()))
@@ -32,7 +32,7 @@ def serve_all() -> None:
 @verbs.command("gateway", hidden=True)
 def serve_stations() -> None:
     """One more process for the stations of a `serve`, which starts it (WATTBOOK_OCPP_GATEWAYS)."""
-    from wattbook.app import serve_gateway
+    from wattbook.app.gateways import serve_gateway
 
     configure_logs(json=not sys.stderr.isatty())
     uvloop.run(serve_gateway(Settings()))
@@ -42,7 +42,7 @@ def serve_stations() -> None:
 def audit(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
     """Prove that every kilowatt-hour was billed once: exit code 0 if the proof holds, 1 if not."""
     from wattbook.api.documents import proof_document
-    from wattbook.app import prove_once
+    from wattbook.app.databases import prove_once
 
     proof = asyncio.run(prove_once(Settings()))
     if as_json:

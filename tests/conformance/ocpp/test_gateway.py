@@ -3,7 +3,7 @@
 import pytest
 
 from tests.conformance.ocpp.conftest import Ours
-from wattbook.app import prove
+from wattbook.app.databases import prove
 from wattbook.conformance.bench import Bench
 from wattbook.conformance.check import Check
 from wattbook.conformance.outcome import Outcome

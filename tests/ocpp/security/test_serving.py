@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from wattbook.app import serving
+from wattbook.app.serving import serving
 from wattbook.config import Settings
 from wattbook.db.engine import Database
 from wattbook.ocpp.security.tls import read_roots, station_tls

@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.ocpp.security.scene import KEY, Scene
-from wattbook.app import prove
+from wattbook.app.databases import prove
 from wattbook.kernel.clock import ManualClock, system_clock
 from wattbook.kernel.errors import Refused, Unavailable
 from wattbook.ocpp.security.passwords import require_profile, set_password

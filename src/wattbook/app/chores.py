@@ -1,0 +1,187 @@
+"""Work that comes round by itself while a deployment serves, a bounded piece at a time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+import duckdb
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from wattbook.app.policy import policy_of
+from wattbook.book.posting import expire_holds
+from wattbook.charging.history import roll_up, tend_meter_values
+from wattbook.config import Settings
+from wattbook.db.engine import Database
+from wattbook.household.intervals import IntervalStore
+from wattbook.household.watching import look_at_houses
+from wattbook.kernel.clock import Clock
+from wattbook.ocpp.local_lists import keep_in_step
+from wattbook.ocpp.prepaid import prepaid_subscriber
+from wattbook.ocpp.reaper import Patience, reap
+from wattbook.ocpp.retention import forget, kept_for
+from wattbook.ocpp.security.renewal import ask_for_renewals
+from wattbook.ocpp.told_costs import tell_costs
+from wattbook.ocpp.told_tariffs import tell_tariffs
+from wattbook.payments.cards import settle_overdue
+from wattbook.roaming.deployment import Roaming
+from wattbook.roaming.edge import subscriber
+
+HOLDS_EXPIRE_EVERY: Final = timedelta(seconds=30)
+CARDS_SETTLE_EVERY: Final = timedelta(minutes=1)
+HOUSES_EVERY: Final = timedelta(seconds=10)
+HOUSES_AGAIN_AFTER: Final = timedelta(hours=1)
+LISTS_EVERY: Final = timedelta(minutes=1)
+TARIFFS_EVERY: Final = timedelta(minutes=1)
+COSTS_EVERY: Final = timedelta(seconds=10)
+REAP_EVERY: Final = timedelta(seconds=30)
+HISTORY_EVERY: Final = timedelta(minutes=5)
+FORGETS_EVERY: Final = timedelta(minutes=10)
+RENEWS_EVERY: Final = timedelta(minutes=1)
+
+log = structlog.get_logger(__name__)
+
+Work = Callable[[Database, Clock], Awaitable[None]]
+
+
+class Chore(NamedTuple):
+    """What comes round, and how long after its last end."""
+
+    pause: timedelta
+    work: Work
+
+
+def chores(settings: Settings, roaming: Roaming) -> list[Chore]:
+    """All of a deployment's."""
+    rounds = [
+        Chore(CARDS_SETTLE_EVERY, _settle_cards),
+        Chore(HOLDS_EXPIRE_EVERY, _expire_holds),
+        Chore(HISTORY_EVERY, partial(tend_history, settings)),
+        Chore(HOUSES_EVERY, _HouseWatch(settings)),
+        Chore(LISTS_EVERY, _keep_lists),
+        Chore(REAP_EVERY, partial(_reap, settings, roaming)),
+        Chore(FORGETS_EVERY, partial(_forget, settings)),
+        Chore(RENEWS_EVERY, partial(_renew, settings)),
+    ]
+    if settings.ocpp_tell_tariffs:
+        rounds.append(Chore(TARIFFS_EVERY, _tell_tariffs))
+    if settings.ocpp_tell_costs_every_s is not None:
+        rounds.append(Chore(COSTS_EVERY, partial(_tell_costs, timedelta(seconds=settings.ocpp_tell_costs_every_s))))
+    return rounds
+
+
+@asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do it while the block runs; what is not done by its end is left."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def coming_round(chore: Chore, database: Database, clock: Clock) -> AsyncIterator[None]:
+    async def repeat() -> None:
+        while True:
+            await asyncio.sleep(chore.pause.total_seconds())
+            try:
+                await chore.work(database, clock)
+            except (DBAPIError, OSError) as error:
+                log.warning("periodic-work-failed", work=str(chore.work), error=str(error))
+
+    async with beside(repeat()):
+        yield
+
+
+async def tend_history(settings: Settings, database: Database, clock: Clock) -> None:
+    """Make partitions ahead, roll up what came in, drop what is old."""
+    keep = _days(settings.meter_values_keep_days)
+    async with database.transaction() as connection:
+        await roll_up(connection, now=clock())
+    async with database.transaction() as connection:
+        await tend_meter_values(connection, now=clock(), keep=keep)
+
+
+class _HouseWatch:
+    """Looks at some houses at a time; when all were seen, again from the first after a while."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._intervals = IntervalStore(settings.data / "intervals")
+        self._after = ""
+        self._began: datetime | None = None
+
+    async def __call__(self, database: Database, clock: Clock) -> None:
+        now = clock()
+        if not self._after:
+            if self._began is not None and now - self._began < HOUSES_AGAIN_AFTER:
+                return
+            self._began = now
+        try:
+            async with database.transaction() as connection:
+                looked = await look_at_houses(connection, self._intervals, self._after, now=now)
+        except duckdb.Error as error:
+            raise OSError(f"readings cannot be read: {error}") from error
+        self._after = looked.after
+
+
+async def _keep_lists(database: Database, clock: Clock) -> None:
+    """Tell stations which tokens are new and which are gone."""
+    async with database.transaction() as connection:
+        await keep_in_step(connection, clock())
+
+
+async def _tell_tariffs(database: Database, clock: Clock) -> None:
+    """Tell stations which tariff is in force where, as far as it is new to them."""
+    async with database.transaction() as connection:
+        await tell_tariffs(connection, clock())
+
+
+async def _tell_costs(every: timedelta, database: Database, clock: Clock) -> None:
+    """Tell stations that show it what a session costs so far."""
+    async with database.transaction() as connection:
+        await tell_costs(connection, clock(), every=every)
+
+
+async def _reap(settings: Settings, roaming: Roaming, database: Database, clock: Clock) -> None:
+    """Look after transactions that nobody ends."""
+    patience = Patience(
+        silent=timedelta(minutes=settings.transaction_silent_minutes),
+        gone=timedelta(hours=settings.transaction_gone_hours),
+    )
+    async with database.transaction() as connection:
+        subscribers = [subscriber(roaming), prepaid_subscriber(clock, policy_of(settings))]
+        await reap(connection, now=clock(), patience=patience, subscribers=subscribers)
+
+
+async def _forget(settings: Settings, database: Database, clock: Clock) -> None:
+    """Delete what is older than the operator wants it kept."""
+    await forget(database, clock, kept_for(settings))
+
+
+async def _renew(settings: Settings, database: Database, clock: Clock) -> None:
+    """Tell stations whose certificate ends soon to ask for another."""
+    async with database.transaction() as connection:
+        within = timedelta(days=settings.ocpp_renew_before_days)
+        told = await ask_for_renewals(connection, now=clock(), within=within)
+    if told:
+        log.info("renewals-asked", stations=len(told))
+
+
+def _days(number: int | None) -> timedelta | None:
+    return None if number is None else timedelta(days=number)
+
+
+async def _settle_cards(database: Database, clock: Clock) -> None:
+    """Give up what was authorised and not used, and capture what nobody has asked for yet."""
+    async with database.transaction() as connection:
+        await settle_overdue(connection, now=clock())
+
+
+async def _expire_holds(database: Database, clock: Clock) -> None:
+    async with database.transaction() as connection:
+        await expire_holds(connection, now=clock())
