@@ -12,13 +12,17 @@ from tests.api.conftest import application
 from tests.api.server import listening
 from tests.household.home import live, local
 from tests.household.village import KWH, NOW, OCTOBER, UTILITY, billed, found, hourly, measure, paid
+from wattbook.api.login import mount_login
+from wattbook.api.services import Services
 from wattbook.billing.houses import documents_of_house
 from wattbook.billing.parties import Issuer
 from wattbook.billing.registers import put_issuer
+from wattbook.book.audit import Proof
 from wattbook.config import Settings
 from wattbook.db.engine import Database
 from wattbook.household.corrections import receive_payments
 from wattbook.household.intervals import IntervalStore
+from wattbook.registry.people import AccessRole, add_person, hash_password
 
 SEOUL = "Asia/Seoul"
 
@@ -124,3 +128,21 @@ async def test_what_there_is_not_is_answered_with_a_reason(
         answer = await client.get(path)
         assert answer.status_code == status, (path, answer.text)
         assert answer.json()["message"]
+
+
+async def test_whom_nobody_let_in_is_shown_the_way_to_the_login(database: Database, tmp_path: Path) -> None:
+    async with database.transaction() as connection:
+        known = hash_password("a battery of horses", bytes(16))
+        await add_person(connection, "kim", AccessRole.ADMINISTRATOR, known, now=NOW)
+    settings = Settings(data=tmp_path)
+    app = application(database, settings)
+    mount_login(app, Services(database, settings, lambda: NOW, no_proof))
+    async with listening(app) as url, httpx.AsyncClient(base_url=url, trust_env=False) as stranger:
+        page = await stranger.get("/household/h1")
+        told = await stranger.get("/api/v1/households/h1/account")
+    assert (page.status_code, page.headers["location"]) == (303, "/login")
+    assert told.status_code == 401
+
+
+async def no_proof() -> Proof:
+    raise AssertionError("nobody asks for one")
