@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 
@@ -12,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.household.test_bill_run import HOUSES, assert_holds, bills, run_of, settle
-from tests.household.village import DAY, KWH, TARIFF, paid
+from tests.household.village import DAY, KWH, MIDNIGHT, NOW, TARIFF, hourly, measure, paid
 from wattbook.db.engine import Database
 from wattbook.household.assessment import assess
 from wattbook.household.bill_run import Progress
@@ -121,19 +122,7 @@ async def test_a_payment_during_the_run_is_in_the_bill_or_becomes_a_credit(
 async def test_a_payment_that_waits_for_the_chunk_finds_its_bill(database: Database, store: IntervalStore) -> None:
     """The chunk is stopped after it has locked its houses; a payment comes and waits, and becomes a credit note."""
     await settle(database, store, [500] * 12)
-    async with database.transaction() as connection:
-        await connection.execute(
-            text("""
-                CREATE FUNCTION household.wait_for_the_test() RETURNS trigger LANGUAGE plpgsql AS
-                'BEGIN PERFORM pg_advisory_xact_lock(42); RETURN NEW; END'
-            """)
-        )
-        await connection.execute(
-            text("""
-                CREATE TRIGGER wait_for_the_test BEFORE INSERT ON household.bills
-                FOR EACH STATEMENT EXECUTE FUNCTION household.wait_for_the_test()
-            """)
-        )
+    await stop_bills(database)
 
     async def pay() -> list[Receipt]:
         async with database.transaction() as connection:
@@ -153,6 +142,23 @@ async def test_a_payment_that_waits_for_the_chunk_finds_its_bill(database: Datab
     await assert_holds(database)
 
 
+async def stop_bills(database: Database) -> None:
+    """Whoever adds bills waits for lock 42."""
+    async with database.transaction() as connection:
+        await connection.execute(
+            text("""
+                CREATE FUNCTION household.wait_for_the_test() RETURNS trigger LANGUAGE plpgsql AS
+                'BEGIN PERFORM pg_advisory_xact_lock(42); RETURN NEW; END'
+            """)
+        )
+        await connection.execute(
+            text("""
+                CREATE TRIGGER wait_for_the_test BEFORE INSERT ON household.bills
+                FOR EACH STATEMENT EXECUTE FUNCTION household.wait_for_the_test()
+            """)
+        )
+
+
 async def until_waiting(database: Database, count: int) -> None:
     """Until so many connections of this database wait for a lock."""
     async with asyncio.timeout(30):
@@ -167,3 +173,28 @@ async def until_waiting(database: Database, count: int) -> None:
                 if waiting.scalar_one() >= count:
                     return
             await asyncio.sleep(0.01)
+
+
+async def test_readings_that_come_between_the_sum_and_the_bill_are_in_it(
+    database: Database, store: IntervalStore
+) -> None:
+    """The first chunk is stopped while it posts; readings of a house of the last one come, which was summed already."""
+    await settle(database, store, [500] * 12)
+    await stop_bills(database)
+    later = [each._replace(version=1) for each in hourly(f"M-{HOUSES[-1]}", 321 * KWH)]
+    compacted = [each._replace(version=1) for each in hourly(f"M-{HOUSES[-2]}", 123 * KWH)]
+    async with database.transaction() as stopping:
+        await stopping.execute(text("SELECT pg_advisory_xact_lock(42)"))
+        run = asyncio.create_task(run_of(database, store).run())
+        await until_waiting(database, 1)
+        async with database.transaction() as connection:
+            await measure(connection, store, compacted, "compacted")
+        for day in (MIDNIGHT.date(), (MIDNIGHT + timedelta(days=1)).date()):
+            async with database.transaction() as connection:
+                assert await store.compact(connection, day, now=NOW)
+        async with database.transaction() as connection:
+            await measure(connection, store, later, "later")
+    report = await run
+    assert (report.all.billed, report.agrees) == (12, True)
+    assert [bill.metered_mwh for bill in await bills(database)] == [500 * KWH] * 10 + [123 * KWH, 321 * KWH]
+    await assert_holds(database)

@@ -5,8 +5,8 @@ transaction, which locks its houses, posts their bills and marks the chunk done.
 nothing between; the same command goes on with the open ones. A run after a finished one finds no house without a bill
 of the period and does nothing, except for houses that were refused before or came since.
 
-Readings are summed for a block of chunks in one pass, before the houses are locked. A reading that is corrected after
-that is not in the bill; it is a late reading like one that comes the day after.
+Readings are summed for a block of chunks in one pass, before the houses are locked. A house of which readings have come
+since is summed again by itself under the locks of its chunk; what comes after those is a late reading.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -233,9 +233,10 @@ class BillRun:
         async with self.database.snapshot() as connection:
             points = await supply_points(connection, households, since, until)
             manifest = await self.intervals.manifest(connection, since, until)
+            batches = await self.intervals.batches(connection, since, until)
         registers = list(dict.fromkeys(Register(point.meter, point.register) for point in points if point is not None))
         measured = await sum_slots(manifest, schedule, registers, engine=self.engine)
-        return Sums({register: row for row, register in enumerate(registers)}, measured)
+        return Sums({register: row for row, register in enumerate(registers)}, measured, batches)
 
 
 def _blocks(chunks: Sequence[Chunk]) -> list[list[Chunk]]:

@@ -89,7 +89,7 @@ async def bill_period(
         raise InvalidInput(f"at most {HOUSEHOLDS_MAX} households are billed in one call, not {len(households)}")
     billing = _Run(period, utility, utc(now), run)
     await billing.open(connection, list(dict.fromkeys(households)))
-    await store.lock_houses(connection, list(billing.drafts))
+    await lock(connection, billing.times())
     await billing.keep_what_was_issued(connection)
     await billing.match_meters(connection)
     await billing.sum_up(connection, intervals)
@@ -97,6 +97,14 @@ async def bill_period(
     await note_exceptions(connection, intervals, billing.times(), now=now)
     await billing.issue(connection)
     return [billing.results[household] for household in households]
+
+
+async def lock(connection: AsyncConnection, times: store.Asked) -> None:
+    """Nobody else bills these houses, or changes what their meters measured; meters first, as who takes readings in."""
+    places = await meters_of_households(connection, times)
+    found = {place.meter for each in places if not isinstance(each, Missing) for place in each}
+    await lock_meters(connection, found)
+    await store.lock_houses(connection, [household for household, _, _ in times])
 
 
 class Measured(NamedTuple):

@@ -2,7 +2,8 @@
 
 It gives each house the very bill that `bill_period` would. What differs is how it gets there: sums come from one pass
 over the readings of many chunks, and all houses are rated by one array computation. Houses that are not plain, because
-they moved or changed their meter within the period, or their readings have gaps, go through `bill_period`.
+they moved or changed their meter within the period, their readings have gaps, or some came after that pass, go through
+`bill_period`.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ from wattbook.household.billing import HOUSEHOLDS_MAX, MOMENT, Utility, bill_per
 from wattbook.household.documents import Bill
 from wattbook.household.intervals import IntervalStore
 from wattbook.household.postings import Delivery, Ledger, deliveries, paid_elsewhere, sale
+from wattbook.household.reading_rows import lock_meters
 from wattbook.household.slot_sums import Register, SlotSums
 from wattbook.kernel.errors import Conflict, InvalidInput, WattbookError
 from wattbook.kernel.units import Currency
@@ -37,10 +39,11 @@ from wattbook.tariffs.schedule import Schedule
 
 
 class Sums(NamedTuple):
-    """What the registers of a block of chunks measured, and in which row each stands."""
+    """What the registers of a block of chunks measured, and in which row each stands; `batches` had come by then."""
 
     rows: dict[Register, int]
     measured: SlotSums
+    batches: frozenset[str]
 
 
 class Timing(NamedTuple):
@@ -86,6 +89,7 @@ class ChunkBilling:
         assert self.run is not None
         now = self.clock()
         started = perf_counter()
+        await lock_meters(connection, {register.meter_no for register in sums.rows})
         await store.lock_houses(connection, chunk.households)
         issued, refusals = await self._issued(connection, chunk.households)
         open_houses = [house for house in chunk.households if house not in issued]
@@ -184,12 +188,14 @@ class ChunkBilling:
         if self.utility.policy != RE_RATED:  # the others are no bill of what is left
             return plain, list(households)
         points = await supply_points(connection, households, since, until)
+        read_since = await self.intervals.meters_since(connection, sums.batches, since, until)
         for house, point in zip(households, points, strict=True):
             row = None if point is None else sums.rows.get(Register(point.meter, point.register))
-            if point is None or row is None or not sums.measured.is_whole[row] or sums.measured.has_estimates[row]:
-                others.append(house)
-            else:
+            is_plain = row is not None and sums.measured.is_whole[row] and not sums.measured.has_estimates[row]
+            if point is not None and is_plain and point.meter not in read_since:
                 plain.append((house, point))
+            else:
+                others.append(house)
         return plain, others
 
     async def _post(

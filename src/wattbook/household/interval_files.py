@@ -41,6 +41,14 @@ def write_batch(folder: Path, table: pa.Table, number: int) -> list[IntervalFile
     return files
 
 
+def meters_in(paths: Iterable[Path]) -> set[str]:
+    """The numbers of the meters that these files hold readings of."""
+    found: set[str] = set()
+    for path in paths:
+        found.update(pc.unique(pyarrow.parquet.read_table(path, columns=["meter_no"])["meter_no"]).to_pylist())
+    return found
+
+
 def merge(folder: Path, files: Sequence[IntervalFile], number: int) -> Merged:
     """Write what these files of one day hold anew, each interval's newest version into files that meet no other."""
     (day,) = {file.day for file in files}

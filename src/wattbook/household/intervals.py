@@ -152,8 +152,20 @@ class IntervalStore:
 
         `manifest.readings(engine)` is the expression over them; it holds the whole UTC days that the span touches.
         """
-        first, last = utc(since).date(), (utc(until) - timedelta(microseconds=1)).date()
+        first, last = _days(since, until)
         return Manifest(self._folder, tuple(await reading_rows.interval_files(connection, first=first, last=last)))
+
+    async def batches(self, connection: AsyncConnection, since: datetime, until: datetime) -> frozenset[str]:
+        """What has come by now for this time, to be held against what counts later (`meters_since`)."""
+        return frozenset(file.path for file in await reading_rows.batch_files(connection, *_days(since, until)))
+
+    async def meters_since(
+        self, connection: AsyncConnection, known: frozenset[str], since: datetime, until: datetime
+    ) -> set[str]:
+        """The meters of which readings of this time have come that were not among the known `batches`."""
+        files = await reading_rows.batch_files(connection, *_days(since, until))
+        paths = [self._folder / file.path for file in files if file.path not in known]
+        return await asyncio.to_thread(interval_files.meters_in, paths) if paths else set()
 
     async def energy(self, connection: AsyncConnection, spans: Sequence[MeterSpan]) -> list[MeterEnergy]:
         """The energy of each span, exact, in one pass over the files that can hold it."""
@@ -313,6 +325,11 @@ def _run(
 def _table_of(spans: Sequence[MeterSpan]) -> pa.Table:
     rows = [(place, *span) for place, span in enumerate(spans)]
     return pa.Table.from_pylist([dict(zip(_WANTED.names, row, strict=True)) for row in rows], _WANTED)
+
+
+def _days(since: datetime, until: datetime) -> tuple[date, date]:
+    """The first and last UTC day on which an interval in [since, until) can start."""
+    return utc(since).date(), (utc(until) - timedelta(microseconds=1)).date()
 
 
 def _interval(row: dict[str, Any]) -> Interval:

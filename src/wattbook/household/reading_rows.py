@@ -90,6 +90,15 @@ async def interval_files(
     return [IntervalFile(*row) for row in await connection.execute(wanted.order_by(files.path))]
 
 
+async def batch_files(connection: AsyncConnection, first: date, last: date) -> list[IntervalFile]:
+    """The files in which batches came, of these days, both included; also those that compaction has replaced since."""
+    files = tables.interval_files.c
+    wanted = select(*(files[name] for name in IntervalFile._fields)).where(
+        files.day.between(first, last), files.batch.is_not(None)
+    )
+    return [IntervalFile(*row) for row in await connection.execute(wanted)]
+
+
 async def days_of_files(connection: AsyncConnection, *, at_least: int) -> list[date]:
     """Days with so many files that count, or with one that holds an interval twice."""
     found = await connection.execute(

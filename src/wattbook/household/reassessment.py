@@ -14,7 +14,7 @@ from wattbook.book.posting import post
 from wattbook.book.transfers import Transfer
 from wattbook.household import documents, store, work_list
 from wattbook.household.assessment import Charge, allocate, assess
-from wattbook.household.billing import Measured, charges_in_time, measure_again
+from wattbook.household.billing import Measured, charges_in_time, lock, measure_again
 from wattbook.household.corrections import moved_shares
 from wattbook.household.documents import Bill, CreditNote, Standing
 from wattbook.household.intervals import IntervalStore
@@ -46,7 +46,7 @@ async def assess_again(
         limit: bills in one call; what is beyond stays noted.
     """
     bills = await documents.find_bills(connection, await store.take_reviews(connection, limit))
-    await store.lock_houses(connection, [bill.household for bill in bills])
+    await lock(connection, [(bill.household, bill.starts_at, bill.ends_at) for bill in bills])
     groups = await _balance_groups(connection, bills, balance_group)
     measured = await measure_again(connection, intervals, bills, now=utc(now))
     notes = await documents.credit_notes_of_bills(connection, [bill.id for bill in bills])
