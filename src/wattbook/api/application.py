@@ -18,6 +18,8 @@ from wattbook.api import (
     signing_keys,
     station_frames,
     station_options,
+    station_policies,
+    station_records,
     station_security,
     stations,
     tokens,
@@ -59,6 +61,8 @@ def create_api(services: Services) -> FastAPI:
     api.include_router(station_security.router(services))
     api.include_router(station_options.router(services))
     api.include_router(station_frames.router(services))
+    api.include_router(station_records.router(services))
+    api.include_router(station_policies.router(services))
     api.include_router(signing_keys.router(services))
     api.include_router(webhooks.router(services))
     api.include_router(certificates.router(services))

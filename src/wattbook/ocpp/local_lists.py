@@ -34,6 +34,8 @@ LIST_LENGTH_MAX: Final = 5_000
 ANSWERED_WITHIN: Final = timedelta(hours=1)
 TRIED_AGAIN_AFTER: Final = timedelta(minutes=5)
 REQUESTED_BY: Final = "local-list"
+LOCK: Final = 0x4C495354
+"""Of two rounds at once, the later one finds what the first has sent."""
 KNOWN, SENT, UNKNOWN, NOT_SUPPORTED = "known", "sent", "unknown", "NotSupported"
 
 KINDS: Final = {TokenType.RFID: "ISO14443", TokenType.EMAID: "eMAID", TokenType.APP_USER: "Central"}
@@ -68,9 +70,20 @@ async def enrol(connection: AsyncConnection, stations: Sequence[str], now: datet
     )
 
 
-async def keep_in_step(connection: AsyncConnection, now: datetime) -> list[Command]:
-    """Tell every enrolled station what is new; the commands that do so. Run it every minute or so."""
-    lists = await lists_of(connection)
+async def withdraw(connection: AsyncConnection, station_id: str) -> bool:
+    """Keep its list in step no longer; what the station has of it stays there. False: it had none."""
+    gone = await connection.execute(
+        text("DELETE FROM ocpp.local_lists WHERE station_id = :station"), {"station": station_id}
+    )
+    return gone.rowcount > 0
+
+
+async def keep_in_step(
+    connection: AsyncConnection, now: datetime, stations: Sequence[str] | None = None
+) -> list[Command]:
+    """Tell enrolled stations what is new, these or all; the commands that do so. Run it every minute or so."""
+    await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+    lists = await lists_of(connection, stations)
     await _give_up(connection, [each for each in lists if each.state == SENT], now)
     versions = await command_rows.versions(connection, [each.station_id for each in lists])
     due = [each for each in lists if each.station_id in versions and _is_due(each, now)]

@@ -328,14 +328,21 @@ class StuckTransaction(Struct, frozen=True):
 
 
 async def stuck_transactions(
-    connection: AsyncConnection, station_id: str, *, limit: int = 100
+    connection: AsyncConnection, station_id: str | None = None, *, before: UUID | None = None, limit: int = 100
 ) -> list[StuckTransaction]:
-    """Of a station, the newest first."""
+    """Of a station or of all, the newest first; with `before`, those that were noticed before that session."""
+    conditions = ["true" if station_id is None else "station_id = :station"]
+    if before is not None:
+        conditions.append(
+            "(noticed_at, session_id) < (SELECT noticed_at, session_id FROM ocpp.stuck_transactions"
+            " WHERE session_id = :before)"
+        )
     found = await connection.execute(
-        text("""
+        text(f"""
             SELECT session_id::text, station_id, transaction_id, noticed_at, verdict, ended_at
-            FROM ocpp.stuck_transactions WHERE station_id = :station ORDER BY noticed_at DESC LIMIT :limit
+            FROM ocpp.stuck_transactions WHERE {" AND ".join(conditions)}
+            ORDER BY noticed_at DESC, session_id DESC LIMIT :limit
         """),
-        {"station": station_id, "limit": limit},
+        {"station": station_id, "before": before, "limit": limit},
     )
     return [StuckTransaction(*row) for row in found]

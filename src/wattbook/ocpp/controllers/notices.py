@@ -40,17 +40,17 @@ async def _settlement(connection: AsyncConnection, notice: Notice) -> None:
 
 
 async def _control_report(connection: AsyncConnection, notice: Notice) -> None:
-    """R04."""
+    """R: what controls it has."""
     await generation.reported(connection, notice.station_id, notice.payload, notice.received_at)
 
 
 async def _control_change(connection: AsyncConnection, notice: Notice) -> None:
-    """R05."""
+    """R: a control began or ended."""
     await generation.started_or_stopped(connection, notice.station_id, notice.payload, notice.received_at)
 
 
 async def _control_alarm(connection: AsyncConnection, notice: Notice) -> None:
-    """R06."""
+    """R: a fault of the grid."""
     await generation.alarmed(connection, notice.station_id, notice.payload, notice.received_at)
 
 

@@ -61,19 +61,19 @@ class Alarm(Struct, frozen=True):
 
 
 async def reported(connection: AsyncConnection, station_id: str, said: JsonObject, at: datetime) -> None:
-    """ReportDERControl (R04): what it has."""
+    """ReportDERControl: what it has."""
     await _keep(connection, list(_read_report(station_id, said, at)))
 
 
 async def started_or_stopped(connection: AsyncConnection, station_id: str, said: JsonObject, at: datetime) -> None:
-    """NotifyDERStartStop (R05): a control began, in the place of others, or ended."""
+    """NotifyDERStartStop: a control began, in the place of others, or ended."""
     known = Control(station_id, said["controlId"], None, None, False, said["started"], None, at)
     await _keep(connection, [known])
     await _supersede(connection, station_id, said.get("supersededIds", ()), at)
 
 
 async def alarmed(connection: AsyncConnection, station_id: str, said: JsonObject, at: datetime) -> None:
-    """NotifyDERAlarm (R06): a fault of the grid began or is over; one that is older than what is known says nothing."""
+    """NotifyDERAlarm: a fault of the grid began or is over; one that is older than what is known says nothing."""
     await connection.execute(
         text("""
             INSERT INTO ocpp.der_alarms AS known (station_id, control_type, fault, ended, extra, at)
@@ -95,7 +95,7 @@ async def alarmed(connection: AsyncConnection, station_id: str, said: JsonObject
 
 
 async def set_controls(connection: AsyncConnection, answers: Sequence[Answered]) -> None:
-    """SetDERControl (R01, R02)."""
+    """SetDERControl."""
     for each in answers:
         if each.accepted:
             said = each.payload
@@ -106,7 +106,7 @@ async def set_controls(connection: AsyncConnection, answers: Sequence[Answered])
 
 
 async def cleared(connection: AsyncConnection, answers: Sequence[Answered]) -> None:
-    """ClearDERControl (R03): one by its id, or all of a type or of every type, defaults or others."""
+    """ClearDERControl: one by its id, or all of a type or of every type, defaults or others."""
     for each in answers:
         if each.accepted:
             said = each.payload

@@ -1,4 +1,4 @@
-"""Payments (2.1): at terminals, what the provider settled (C20 to C24); on the web, which EVSE waits for one (C25)."""
+"""Payments (2.1): at terminals, what the provider settled (C20 to C24); on the web, which EVSE waits for one."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
