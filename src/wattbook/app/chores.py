@@ -1,15 +1,16 @@
 """Work that comes round by itself while a deployment serves, a bounded piece at a time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import duckdb
 import structlog
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.app.policy import policy_of
 from wattbook.book.posting import expire_holds
@@ -17,6 +18,7 @@ from wattbook.charging.history import roll_up, tend_meter_values
 from wattbook.config import Settings
 from wattbook.db.engine import Database
 from wattbook.household.intervals import IntervalStore
+from wattbook.household.tending import check_houses, tend
 from wattbook.household.watching import look_at_houses
 from wattbook.kernel.clock import Clock
 from wattbook.ocpp.local_lists import keep_in_step
@@ -34,6 +36,9 @@ HOLDS_EXPIRE_EVERY: Final = timedelta(seconds=30)
 CARDS_SETTLE_EVERY: Final = timedelta(minutes=1)
 HOUSES_EVERY: Final = timedelta(seconds=10)
 HOUSES_AGAIN_AFTER: Final = timedelta(hours=1)
+READINGS_TENDED_EVERY: Final = timedelta(minutes=5)
+READINGS_CHECKED_AGAIN_AFTER: Final = timedelta(hours=12)
+DAYS_COMPACTED_AT_ONCE: Final = 4
 LISTS_EVERY: Final = timedelta(minutes=1)
 TARIFFS_EVERY: Final = timedelta(minutes=1)
 COSTS_EVERY: Final = timedelta(seconds=10)
@@ -60,7 +65,9 @@ def chores(settings: Settings, roaming: Roaming) -> list[Chore]:
         Chore(CARDS_SETTLE_EVERY, _settle_cards),
         Chore(HOLDS_EXPIRE_EVERY, _expire_holds),
         Chore(HISTORY_EVERY, partial(tend_history, settings)),
-        Chore(HOUSES_EVERY, _HouseWatch(settings)),
+        Chore(HOUSES_EVERY, _Houses(settings, look_at_houses, HOUSES_AGAIN_AFTER)),
+        Chore(HOUSES_EVERY, _Houses(settings, check_houses, READINGS_CHECKED_AGAIN_AFTER)),
+        Chore(READINGS_TENDED_EVERY, partial(_tend_readings, settings)),
         Chore(LISTS_EVERY, _keep_lists),
         Chore(REAP_EVERY, partial(_reap, settings, roaming)),
         Chore(FORGETS_EVERY, partial(_forget, settings)),
@@ -107,26 +114,58 @@ async def tend_history(settings: Settings, database: Database, clock: Clock) -> 
         await tend_meter_values(connection, now=clock(), keep=keep)
 
 
-class _HouseWatch:
+class _Seen(Protocol):
+    """What a look at some houses says: the last one of them, empty when there is none after it."""
+
+    @property
+    def after(self) -> str: ...
+
+
+class _Look(Protocol):
+    async def __call__(
+        self, connection: AsyncConnection, intervals: IntervalStore, after: str, *, now: datetime
+    ) -> _Seen: ...
+
+
+class _Houses:
     """Looks at some houses at a time; when all were seen, again from the first after a while."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._intervals = IntervalStore(settings.data / "intervals")
+    def __init__(self, settings: Settings, look: _Look, again_after: timedelta) -> None:
+        self._intervals = _intervals(settings)
+        self._look = look
+        self._again_after = again_after
         self._after = ""
         self._began: datetime | None = None
 
     async def __call__(self, database: Database, clock: Clock) -> None:
         now = clock()
         if not self._after:
-            if self._began is not None and now - self._began < HOUSES_AGAIN_AFTER:
+            if self._began is not None and now - self._began < self._again_after:
                 return
             self._began = now
-        try:
+        with _reading():
             async with database.transaction() as connection:
-                looked = await look_at_houses(connection, self._intervals, self._after, now=now)
-        except duckdb.Error as error:
-            raise OSError(f"readings cannot be read: {error}") from error
+                looked = await self._look(connection, self._intervals, self._after, now=now)
         self._after = looked.after
+
+
+async def _tend_readings(settings: Settings, database: Database, clock: Clock) -> None:
+    """Compact some days that are over, sweep leftovers, assess noted bills again."""
+    with _reading():
+        await tend(database, _intervals(settings), now=clock(), days_max=DAYS_COMPACTED_AT_ONCE, settled=True)
+
+
+def _intervals(settings: Settings) -> IntervalStore:
+    return IntervalStore(settings.data / "intervals")
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """A file of readings that cannot be read is trouble with the machine."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise OSError(f"readings cannot be read: {error}") from error
 
 
 async def _keep_lists(database: Database, clock: Clock) -> None:

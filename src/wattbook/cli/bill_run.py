@@ -45,15 +45,10 @@ def bill_run(
 
     Exit code 0 when every house has its bill, 1 when some were refused: the next run tries them again.
     """
-    days = _period(period)
+    days = BillingPeriod.of_text(period)
     report = asyncio.run(_run(Settings(), days, households, dry_run, utility, balance_group))
     _print_report(report, dry_run)
     raise typer.Exit(0 if report.agrees and not report.all.refused else 1)
-
-
-def _period(text: str) -> BillingPeriod:
-    first, dots, last = text.partition("..")
-    return BillingPeriod.parse(first, last) if dots else BillingPeriod.of_month(text)
 
 
 async def _run(

@@ -12,11 +12,13 @@ from rich.table import Table
 
 from wattbook.config import Settings
 from wattbook.db.engine import Database
+from wattbook.household import tending
 from wattbook.household.intake.admission import Report, take_in
 from wattbook.household.intake.formats import FORMATS, reader_of
 from wattbook.household.intake.items import FILE_BYTES_MAX, Item
 from wattbook.household.intervals import IntervalStore
 from wattbook.household.reassessment import assess_again
+from wattbook.household.tending import Tended
 from wattbook.kernel.clock import system_clock
 from wattbook.kernel.errors import InvalidInput
 
@@ -46,30 +48,19 @@ def take_in_file(
 @verbs.command("tend")
 def tend() -> None:
     """Keep the files of intervals in order: compact days, sweep leftovers, assess bills again that are noted."""
-    compacted, swept, notes = asyncio.run(_tend(Settings()))
-    typer.echo(f"{compacted} files were compacted, {swept} swept away; {notes} credit notes were issued")
+    did = asyncio.run(_tend(Settings()))
+    typer.echo(f"{did.compacted} files were compacted, {did.swept} swept away; {did.notes} credit notes were issued")
 
 
-async def _tend(settings: Settings) -> tuple[int, int, int]:
+async def _tend(settings: Settings) -> Tended:
     from wattbook.app.databases import readable_database
 
-    store = IntervalStore(settings.data / "intervals")
-    compacted = 0
     with readable_database(settings) as url:
         database = Database(url)
         try:
-            async with database.transaction() as connection:
-                days = await store.days_to_compact(connection)
-            for day in days:  # each by itself: a day may hold tens of millions of readings
-                async with database.transaction() as connection:
-                    compacted += await store.compact(connection, day, now=system_clock())
-            async with database.transaction() as connection:
-                swept = await store.sweep(connection, now=system_clock())
-            async with database.transaction() as connection:
-                notes = await assess_again(connection, store, now=system_clock())
+            return await tending.tend(database, IntervalStore(settings.data / "intervals"), now=system_clock())
         finally:
             await database.close()
-    return compacted, len(swept), len(notes)
 
 
 async def _take_in(settings: Settings, source: str, items: Iterable[Item], *, dry_run: bool) -> Report:

@@ -46,6 +46,16 @@ class BillingPeriod:
         """
         return cls(_day(first), _day(last))
 
+    @classmethod
+    def of_text(cls, text: str) -> Self:
+        """A calendar month such as `2026-10`, or days such as `2026-10-05..2026-11-04`.
+
+        Raises:
+            InvalidInput: neither.
+        """
+        first, dots, last = text.partition("..")
+        return cls.parse(first, last) if dots else cls.of_month(text)
+
     @property
     def day_count(self) -> int:
         return (self.last - self.first).days + 1
