@@ -7,7 +7,7 @@ import structlog
 
 from wattbook.charging.ports import Consent, ConsentAnswer, ConsentRequest
 from wattbook.kernel.errors import InvalidInput
-from wattbook.roaming import store
+from wattbook.roaming import partner_rows
 from wattbook.roaming.deployment import Roaming
 from wattbook.roaming.ocpi.client import Answer, NoAnswer
 from wattbook.roaming.ocpi.wire import AuthorizationInfo, LocationReferences, Status, decode, encode
@@ -52,7 +52,7 @@ class OcpiConsent:
         async with self._roaming.database.transaction() as connection:
             if token_party is not None:
                 return await partner_for(connection, token_party)
-            hubs = await store.partners_with_role(connection, "HUB")
+            hubs = await partner_rows.partners_with_role(connection, "HUB")
         return hubs[0] if hubs else None
 
     async def _call(self, partner: Partner, request: ConsentRequest) -> Answer:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.db.jobs import Job, enqueue
 from wattbook.kernel.errors import InvalidInput
-from wattbook.roaming import clearing, store, tables
+from wattbook.roaming import clearing, partner_rows, store, tables
 from wattbook.roaming.deployment import Roaming
 from wattbook.roaming.ocpi.client import Answer, NoAnswer
 from wattbook.roaming.partners import partner_for
@@ -69,11 +69,11 @@ async def deliver(roaming: Roaming, message_id: int) -> Answer | None:
             async with roaming.database.transaction() as connection:
                 await store.note_trouble(connection, message_id, trouble.message, roaming.clock())
                 if partner is not None:
-                    await store.note_reachable(connection, partner.id, False, None)
+                    await partner_rows.note_reachable(connection, partner.id, False, None)
             raise
         async with roaming.database.transaction() as connection:
             if partner is not None and not partner.reachable:
-                await store.note_reachable(connection, partner.id, True, None)
+                await partner_rows.note_reachable(connection, partner.id, True, None)
                 await hasten(connection, partner)
             if await _conclude(connection, roaming, message, answer):
                 return answer
@@ -102,7 +102,7 @@ async def resend_abandoned(roaming: Roaming) -> int:
 async def announce(roaming: Roaming) -> None:
     """Tell every partner that we are here, so that it sends what waits for us; for the start of the program."""
     async with roaming.database.transaction() as connection:
-        partners = await store.partners(connection)
+        partners = await partner_rows.partners(connection)
     for partner in partners:
         if partner.status != "registered" or partner.versions_url is None or partner.their_token is None:
             continue

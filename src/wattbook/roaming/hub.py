@@ -17,7 +17,7 @@ from msgspec import Raw
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.kernel.errors import Conflict, InvalidInput
-from wattbook.roaming import cdrs, sessions, settlement, store, tables
+from wattbook.roaming import cdrs, partner_rows, sessions, settlement, store, tables
 from wattbook.roaming.delivery import deliver, take_over
 from wattbook.roaming.deployment import Roaming
 from wattbook.roaming.ocpi.client import Answer, NoAnswer, TimedOut
@@ -56,7 +56,7 @@ async def authorise(roaming: Roaming, call: Call) -> Reply:
 async def _ask_around(roaming: Roaming, call: Call, uid: str, token_type: str) -> tuple[str, Answer]:
     async with roaming.database.transaction() as connection:
         remembered = await store.issuer_of_token(connection, uid.lower(), token_type)
-        providers = await store.partners_with_role(connection, "EMSP")
+        providers = await partner_rows.partners_with_role(connection, "EMSP")
     parties = [role.party for provider in providers for role in provider.roles if role.role == "EMSP"]
     if remembered in parties:
         answer = await _ask_one(roaming, call, remembered, uid, token_type)

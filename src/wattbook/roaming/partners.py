@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.kernel.errors import Conflict
 from wattbook.kernel.identifiers import PartyId
-from wattbook.roaming import store
+from wattbook.roaming import partner_rows
 from wattbook.roaming.records import Partner
 
 
@@ -29,24 +29,24 @@ async def invite(connection: AsyncConnection, party: str, token_a: str) -> None:
         Conflict: the partner is registered; it has to unregister first.
     """
     party = PartyId(party).text
-    if not await store.invite(connection, party, token_hash(token_a)):
+    if not await partner_rows.invite(connection, party, token_hash(token_a)):
         raise Conflict(f"{party} is registered already", party=party)
 
 
 async def list_partners(connection: AsyncConnection) -> list[Partner]:
     """All, by party; at most 1000."""
-    return await store.partners(connection)
+    return await partner_rows.partners(connection)
 
 
 async def partner_for(connection: AsyncConnection, party: str) -> Partner | None:
     """The registered partner through which a party is reached: its own platform, else the hub."""
-    direct, hub = await store.partners_reaching(connection, party)
+    direct, hub = await partner_rows.partners_reaching(connection, party)
     return direct or hub
 
 
 async def require_free(connection: AsyncConnection, partner: Partner | None, parties: Sequence[str], own: str) -> None:
     """Raise Conflict if one of these parties is ours or speaks through another partner: nobody may claim it twice."""
-    taken = await store.parties_taken(connection, None if partner is None else partner.id, parties)
+    taken = await partner_rows.parties_taken(connection, None if partner is None else partner.id, parties)
     for party in parties:
         if party == own or party in taken:
             raise Conflict(f"{party} is registered already by another platform", party=party)

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from wattbook.kernel.addresses import check_url
 from wattbook.kernel.errors import InvalidInput, NotFound
-from wattbook.roaming import store
+from wattbook.roaming import partner_rows
 from wattbook.roaming.deployment import Roaming
 from wattbook.roaming.ocpi.client import Answer, NoAnswer
 from wattbook.roaming.ocpi.server import Call, Reply
@@ -81,7 +81,7 @@ async def put_credentials(roaming: Roaming, call: Call) -> Reply:
 async def delete_credentials(roaming: Roaming, call: Call) -> Reply:
     _require_registered(call)
     async with roaming.database.transaction() as connection:
-        await store.end_partner(connection, call.partner.id)
+        await partner_rows.end_partner(connection, call.partner.id)
     return Reply()
 
 
@@ -103,7 +103,7 @@ async def _answer_registration(roaming: Roaming, call: Call) -> Reply:
     token_c = roaming.new_token()
     async with roaming.database.transaction() as connection:
         await require_free(connection, call.partner, parties, roaming.party)
-        if not await store.register(
+        if not await partner_rows.register(
             connection,
             call.partner.id,
             shown_hash=call.token_hash,
@@ -132,7 +132,7 @@ async def register_with(roaming: Roaming, url: str, token_a: str) -> Partner:
     """
     token_b = roaming.new_token()
     async with roaming.database.transaction() as connection:
-        offered = await store.offer(connection, token_hash(token_b))
+        offered = await partner_rows.offer(connection, token_hash(token_b))
     return await _ask_registration(roaming, "POST", offered, url, token_a, token_b)
 
 
@@ -141,7 +141,7 @@ async def renew(roaming: Roaming, party: str) -> Partner:
     partner = await _registered(roaming, party)
     token_b = roaming.new_token()
     async with roaming.database.transaction() as connection:
-        await store.offer_again(connection, partner.id, token_hash(token_b))
+        await partner_rows.offer_again(connection, partner.id, token_hash(token_b))
     assert partner.versions_url is not None
     assert partner.their_token is not None
     return await _ask_registration(roaming, "PUT", partner.id, partner.versions_url, partner.their_token, token_b)
@@ -155,7 +155,7 @@ async def unregister(roaming: Roaming, party: str) -> None:
         await roaming.client.call("DELETE", url, partner.their_token or "", roaming.unrouted()), "unregister"
     )
     async with roaming.database.transaction() as connection:
-        await store.end_partner(connection, partner.id)
+        await partner_rows.end_partner(connection, partner.id)
 
 
 async def _ask_registration(
@@ -174,9 +174,9 @@ async def _ask_registration(
         roles = _roles(theirs)
         _require_endpoints(roles, endpoints)
         async with roaming.database.transaction() as connection:
-            mine = await store.partner_of_token(connection, [token_hash(token_b)])
+            mine = await partner_rows.partner_of_token(connection, [token_hash(token_b)])
             await require_free(connection, mine[0] if mine else None, [role.party for role in roles], roaming.party)
-            await store.register(
+            await partner_rows.register(
                 connection,
                 partner_id,
                 shown_hash=None,
@@ -190,7 +190,7 @@ async def _ask_registration(
             )
     except BaseException:
         async with roaming.database.transaction() as connection:
-            await store.withdraw_offer(connection, partner_id)
+            await partner_rows.withdraw_offer(connection, partner_id)
         raise
     return await _registered(roaming, _main_party(roles))
 

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.kernel.errors import InvalidInput, LimitExceeded, WattbookError
-from wattbook.roaming import store
+from wattbook.roaming import partner_rows
 from wattbook.roaming.delivery import hasten
 from wattbook.roaming.deployment import Roaming
 from wattbook.roaming.ocpi.routing import Routing
@@ -108,7 +108,7 @@ async def _admit(roaming: Roaming, request: Request, routing: Routing, access: A
     shown = _shown_tokens(request.headers.get("authorization"))
     hashes = {token_hash(token): token for token in shown}
     async with roaming.database.transaction() as connection:
-        found = await store.partner_of_token(connection, list(hashes))
+        found = await partner_rows.partner_of_token(connection, list(hashes))
         if found is None:
             raise Unauthorized("the token is not known")
         partner, used_hash, offered = found
@@ -145,7 +145,7 @@ async def _note_seen(connection: AsyncConnection, partner: Partner, now: datetim
         return
     if partner.reachable and partner.last_seen_at is not None and now - partner.last_seen_at < SEEN_INTERVAL:
         return
-    await store.note_reachable(connection, partner.id, True, now)
+    await partner_rows.note_reachable(connection, partner.id, True, now)
     if not partner.reachable:
         await hasten(connection, partner)
 
