@@ -30,7 +30,7 @@ from wattbook.kernel.units import AMOUNT_MAX
 BATCH_MAX: Final = 20_000
 """Transfers in one call."""
 
-STRETCH: Final = 100
+STRETCH: Final = 200
 """Groups played while the database takes in the ones before."""
 
 
@@ -185,6 +185,7 @@ class _Batch:
             for start in range(0, len(self._groups), STRETCH):
                 stretch = slice(start, start + STRETCH)
                 outcomes += map(self._play_group, self._groups[stretch], self._ids[stretch])
+                self._lines.sort()  # they begin with their ids: one place of the index after the other
                 await send(self._lines)
                 self._lines.clear()
         if holds := [hold for hold in self._holds.values() if hold.state != hold.stored]:
