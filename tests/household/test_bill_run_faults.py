@@ -17,7 +17,8 @@ from tests.household.village import DAY, KWH, MIDNIGHT, NOW, TARIFF, hourly, mea
 from wattbook.db.engine import Database
 from wattbook.household.assessment import assess
 from wattbook.household.bill_run import Progress
-from wattbook.household.billing import charges_in_time, period_in_utc
+from wattbook.household.billing import period_in_utc
+from wattbook.household.charges import charges_in_time
 from wattbook.household.corrections import Outcome, Receipt, receive_payments
 from wattbook.household.documents import corrected, credit_notes_of_bills
 from wattbook.household.intervals import IntervalStore
@@ -67,13 +68,13 @@ async def test_a_run_that_is_killed_goes_on_where_it_was(
     assert (await run_of(database, store).run()).run is None
 
 
-async def owed(database: Database, house: str) -> tuple[int, int]:
+async def owed(database: Database, store: IntervalStore, house: str) -> tuple[int, int]:
     """What the bill less its credit notes says, and what one assessment of everything known says."""
     (bill,) = await bills(database, [house])
     async with database.snapshot() as connection:
         notes = (await credit_notes_of_bills(connection, [bill.id]))[bill.id]
         asked = [(house, *period_in_utc(TARIFF, DAY))]
-        (charges,) = await charges_in_time(connection, asked, [compile_household(TARIFF, DAY)])
+        (charges,) = await charges_in_time(connection, store, asked, [compile_household(TARIFF, DAY)])
     return corrected(bill, notes).total, assess(TARIFF, DAY, bill.metered_mwh, charges).lines.total
 
 
@@ -106,7 +107,7 @@ async def test_a_payment_during_the_run_is_in_the_bill_or_becomes_a_credit(
     credited = sum(len(receipt.credit_notes) for receipt in receipts)
     assert credited > 0
     for house in HOUSES:
-        assert len(set(await owed(database, house))) == 1
+        assert len(set(await owed(database, store, house))) == 1
     async with database.transaction() as connection:
         again = await receive_payments(connection, payments)
         withdrawn = await receive_payments(
@@ -115,7 +116,7 @@ async def test_a_payment_during_the_run_is_in_the_bill_or_becomes_a_credit(
     assert {receipt.outcome for receipt in again} == {Outcome.KNOWN}
     assert {receipt.outcome for receipt in withdrawn} == {Outcome.WITHDRAWN}
     for bill in await bills(database):
-        assert (await owed(database, bill.household))[0] == bill.gross_total
+        assert (await owed(database, store, bill.household))[0] == bill.gross_total
     await assert_holds(database)
 
 

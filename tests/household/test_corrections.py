@@ -215,7 +215,7 @@ async def test_a_charge_over_the_border_belongs_where_it_ends_or_to_both_by_its_
         await measure(connection, store, hourly("M-h1", 800 * KWH, hours=48))
         first_bill = await billed(connection, store, "h1", DAY)
         second_bill = await billed(connection, store, "h1", second)
-        receipts = await receive_payments(connection, [over, until, split])
+        receipts = await receive_payments(connection, [over, until, split], store)
         notes = await credit_notes_of_bills(connection, [first_bill.id, second_bill.id])
         assert [note.paid_mwh for note in notes[first_bill.id]] == [15 * KWH]
         assert [note.paid_mwh for note in notes[second_bill.id]] == [50 * KWH]

@@ -85,7 +85,8 @@ async def test_a_bill_puts_the_interval_on_the_work_list(database: Database, sto
         await receive_payments(connection, [charge("good", 6 * KWH, 6 * KWH), charge("too much", 3 * KWH, 9 * KWH)])
         (bill,) = await bill_period(connection, store, ["h1"], DAY, UTILITY, now=NOW)
         assert isinstance(bill, Bill)
-        assert bill.exception_mwh == 0, "over the period enough was measured"
+        assert (bill.paid_mwh, bill.exception_mwh) == (24 * KWH, -5 * KWH), "whatever was measured at other hours"
+        assert bill.household_mwh == (240 - 19) * KWH
         (item,) = await open_work(connection, kind=Kind.EXCEPTION)
         assert (item.household, item.energy_mwh) == ("h1", 5 * KWH)
         assert (item.since, item.until) == (MIDNIGHT + 2 * HOUR, MIDNIGHT + 3 * HOUR)

@@ -15,6 +15,7 @@ from wattbook.api.documents import CreditNoteDocument, Exact
 from wattbook.api.errors import complaints
 from wattbook.api.services import Services
 from wattbook.household.corrections import Outcome, Receipt, keep_unreadable_payment, receive_payments
+from wattbook.household.intervals import IntervalStore
 from wattbook.household.payments import PaymentInformation, PaymentState
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import InvalidInput
@@ -125,7 +126,7 @@ async def _take_in(services: Services, body: bytes) -> Receipt:
             await keep_unreadable_payment(connection, body, error, received_at=received_at)
         return Receipt(Outcome.REFUSED, error=error)
     async with services.database.transaction() as connection:
-        (receipt,) = await receive_payments(connection, [payment])
+        (receipt,) = await receive_payments(connection, [payment], IntervalStore(services.settings.data / "intervals"))
     return receipt
 
 

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.household import account_rows, documents
 from wattbook.household.account_rows import PaidCharge
-from wattbook.household.assessment import RE_RATED, Assessment, Lines, assess
-from wattbook.household.billing import charges_in_time
+from wattbook.household.assessment import PER_INTERVAL, RE_RATED, Assessment, Lines, assess
+from wattbook.household.charges import charges_in_time
 from wattbook.household.day_parts import Asked, Use, meter_spans, spread, use_of_houses, within
 from wattbook.household.documents import Bill, CreditNote, corrected
 from wattbook.household.estimation import Estimate
@@ -186,10 +186,11 @@ async def account_of(
     first = schedule.period.first - LIKE_DAYS_WITHIN if is_running else schedule.period.first
     asked = Asked(house.id, schedule.tariff, first, schedule.period)
     (use,) = await use_of_houses(connection, intervals, [asked], now=now)
-    (charges,) = await charges_in_time(connection, [(house.id, starts_at, ends_at)], [schedule])
     inside = [each for each in use.uses if each.part.day >= schedule.period.first]
     bills = await _billed(connection, house.id)
-    policy = next((each.bill.policy for each in bills if each.bill.period == schedule.period), RE_RATED)
+    named = [(each.bill.policy, each.bill.basis) for each in bills if each.bill.period == schedule.period]
+    policy, basis = named[0] if named else (RE_RATED, PER_INTERVAL)
+    (charges,) = await charges_in_time(connection, intervals, [(house.id, starts_at, ends_at)], [schedule], [basis])
     metered = metered_by_slot(schedule, inside)
     assessed = assess(schedule.tariff, schedule.period, metered, charges, house.contract_w, policy=policy)
     return Account(

@@ -9,7 +9,8 @@ simpler ("re-rated": it alone leaves the house with exactly the bill of its own 
 More can be paid for than the meters measured: a charger's meter is another meter than the house's, and a payment may be
 wrong. What was measured is set off against payments in the order in which the charges ended; the rest is the exception,
 which no bill may lose sight of. Charges end in one order however their payments arrived. Under a tariff with zones of
-the day a charge is set off against what was measured in the zone in which it ended.
+the day a charge is set off against what was measured in the zone in which it ended. A charge that came with its own
+course never takes more than the meters measured while it was charged (`exceptions`).
 """
 
 from collections.abc import Sequence
@@ -33,6 +34,13 @@ POLICIES: Final = (RE_RATED, PRO_RATA, STAND_ALONE)
 """Only the first leaves the house with exactly the bill of its own consumption; each document names the one it used."""
 
 
+PER_INTERVAL: Final = "per interval"
+"""The basis on which paid energy is held against what was measured: each part of a charge against its own time."""
+PER_PERIOD: Final = "per period"
+"""Another: all of it against the period, or the zones of the day in it."""
+BASES: Final = (PER_INTERVAL, PER_PERIOD)
+
+
 class Charge(NamedTuple):
     """Energy charged at the house in this period and paid to a payment device or server, by the time it ended."""
 
@@ -42,6 +50,8 @@ class Charge(NamedTuple):
     energy_mwh: int
     slot: int = 0
     """Of the tariff's schedule for the period: the zone in which this part of the charge ended."""
+    beyond_mwh: int = 0
+    """So much of it is more than the meters measured while it was charged."""
 
 
 class Share(NamedTuple):
@@ -209,10 +219,10 @@ def set_off(measured: Sequence[int], charges: Sequence[Charge]) -> tuple[dict[st
     shares: dict[str, Share] = {}
     left = list(measured)
     for charge in sorted(charges):
-        if charge.energy_mwh <= 0 or not 0 <= charge.slot < len(left):
+        if not 0 <= charge.beyond_mwh <= charge.energy_mwh or not charge.energy_mwh or not 0 <= charge.slot < len(left):
             words = f"{charge.energy_mwh} mWh in slot {charge.slot} of {len(left)}"
             raise InvalidInput(f"payment {charge.payment} of {charge.server} has {words}")
-        covered_mwh = min(charge.energy_mwh, left[charge.slot])
+        covered_mwh = min(charge.energy_mwh - charge.beyond_mwh, left[charge.slot])
         left[charge.slot] -= covered_mwh
         share = Share(covered_mwh, charge.energy_mwh - covered_mwh)
         shares[charge.server] = shares.get(charge.server, Share()).plus(share)

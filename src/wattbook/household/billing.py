@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wattbook.book.posting import BATCH_MAX, post
 from wattbook.book.transfers import GROUP_MAX, Span, Transfer, fact_id
 from wattbook.household import documents, store
-from wattbook.household.assessment import RE_RATED, Assessment, Charge, assess
+from wattbook.household.assessment import PER_INTERVAL, RE_RATED, Assessment, assess
+from wattbook.household.charges import MOMENT, charges_in_time
 from wattbook.household.closing import is_closed
 from wattbook.household.documents import Bill
 from wattbook.household.estimation import Estimate
@@ -32,15 +33,13 @@ from wattbook.registry.meters import MeterPlace, allocate_meters, find_meters, p
 from wattbook.registry.parties import NetworkOperator
 from wattbook.registry.validity import Ambiguous, Missing
 from wattbook.tariffs.catalogue import household_tariff
-from wattbook.tariffs.hours import bounds, slot_at, stretches
+from wattbook.tariffs.hours import bounds, stretches
 from wattbook.tariffs.household import HouseholdTariff
 from wattbook.tariffs.period import BillingPeriod
 from wattbook.tariffs.schedule import Schedule, compile_household
 
 HOUSEHOLDS_MAX: Final = BATCH_MAX // GROUP_MAX
 """In one call, so that the postings of all of them fit into one batch of the book."""
-MOMENT: Final = timedelta(microseconds=1)
-"""The finest step of time that is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +50,13 @@ class Utility:
         party: of the registry.
         balance_group: from which it supplies them.
         policy: how it finds a duplicate charge, one of `assessment.POLICIES`.
+        basis: on which it holds paid energy against what was measured, one of `assessment.BASES`.
     """
 
     party: str
     balance_group: str
     policy: str = RE_RATED
+    basis: str = PER_INTERVAL
 
 
 async def bill_period(
@@ -93,7 +94,7 @@ async def bill_period(
     await billing.keep_what_was_issued(connection)
     await billing.match_meters(connection)
     await billing.sum_up(connection, intervals)
-    await billing.assess(connection)
+    await billing.assess(connection, intervals)
     await note_exceptions(connection, intervals, billing.times(), now=now)
     await billing.issue(connection)
     return [billing.results[household] for household in households]
@@ -143,18 +144,6 @@ async def measure_again(
 def period_in_utc(tariff: HouseholdTariff, period: BillingPeriod) -> tuple[datetime, datetime]:
     """The first moment of the period, and the first after it: days begin at midnight where the tariff holds."""
     return bounds(compile_household(tariff, period))
-
-
-async def charges_in_time(
-    connection: AsyncConnection, asked: store.Asked, schedules: Sequence[Schedule]
-) -> list[list[Charge]]:
-    """For each (household, from, to) and its schedule: what was charged there and paid elsewhere, by the end of each
-    part of a charge, which is after `from` and at the latest at `to` and decides its zone of the day."""
-    charges: list[list[Charge]] = [[] for _ in asked]
-    for place, ended_at, server, payment, energy_mwh in await store.paid_parts(connection, asked):
-        slot = slot_at(schedules[place], ended_at - MOMENT)
-        charges[place].append(Charge(ended_at, server, payment, energy_mwh, slot))
-    return charges
 
 
 @dataclass(slots=True)
@@ -309,10 +298,11 @@ class _Run:
                 networks.append(network)
         return networks
 
-    async def assess(self, connection: AsyncConnection) -> None:
+    async def assess(self, connection: AsyncConnection, intervals: IntervalStore) -> None:
         times = self.times()
         schedules = [draft.schedule for draft in self.drafts.values()]
-        for (household, _, _), charges in zip(times, await charges_in_time(connection, times, schedules), strict=True):
+        charged = await charges_in_time(connection, intervals, times, schedules, [self.utility.basis] * len(times))
+        for (household, _, _), charges in zip(times, charged, strict=True):
             draft = self.drafts[household]
             try:
                 self._assessments[household] = assess(
@@ -360,6 +350,7 @@ class _Run:
             utility=self.utility.party,
             tariff=draft.tariff.name,
             policy=self.utility.policy,
+            basis=self.utility.basis,
             currency=draft.tariff.currency,
             metered_mwh=assessed.metered_mwh,
             paid_mwh=assessed.paid_mwh,

@@ -20,10 +20,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wattbook.book.posting import BATCH_MAX, post
 from wattbook.book.transfers import Entry, Span, fact_id
 from wattbook.household import bill_run_rows, documents, store
-from wattbook.household.assessment import RE_RATED, Charge, Lines, Share, set_off
+from wattbook.household.assessment import PER_INTERVAL, RE_RATED, Charge, Lines, Share, set_off
 from wattbook.household.bill_run_rows import Chunk, ChunkTotals, Refusal
-from wattbook.household.billing import HOUSEHOLDS_MAX, MOMENT, Utility, bill_period
+from wattbook.household.billing import HOUSEHOLDS_MAX, Utility, bill_period
+from wattbook.household.charges import MOMENT
 from wattbook.household.documents import Bill
+from wattbook.household.exceptions import beyond_meters, note_exceptions
 from wattbook.household.intervals import IntervalStore
 from wattbook.household.postings import Delivery, Ledger, deliveries, paid_elsewhere, sale
 from wattbook.household.reading_rows import lock_meters
@@ -98,6 +100,9 @@ class ChunkBilling:
         refusals += unrated
         rated = perf_counter()
         bills = await self._post(connection, assessed, refusals, now)
+        paid = [(assessed.households[place], *bounds(self.schedule)) for place in assessed.shares]
+        if paid:
+            await note_exceptions(connection, self.intervals, paid, now=now)
         for start in range(0, len(others), HOUSEHOLDS_MAX):
             slice_of_others = others[start : start + HOUSEHOLDS_MAX]
             outcomes = await bill_period(
@@ -152,6 +157,7 @@ class ChunkBilling:
         for place, ended_at, server, payment, energy_mwh in parts:
             slot = slot_at(schedule, ended_at - MOMENT)
             charged.setdefault(place, []).append(Charge(ended_at, server, payment, energy_mwh, slot))
+        await self._held_against_intervals(connection, charged, [house for house, _ in kept])
         shares: dict[int, dict[str, Share]] = {}
         paid_mwh: dict[int, int] = {}
         for place, charges in charged.items():
@@ -162,6 +168,20 @@ class ChunkBilling:
         bills = rate_many(schedule, left, contract_w=contract_w) if shares else gross
         houses, points = [house for house, _ in kept], [point for _, point in kept]
         return Assessed(houses, points, measured, left, shares, paid_mwh, gross, bills), refusals
+
+    async def _held_against_intervals(
+        self, connection: AsyncConnection, charged: dict[int, list[Charge]], households: Sequence[str]
+    ) -> None:
+        """Say of each charge what of it is beyond the intervals of its house."""
+        if not charged or self.utility.basis != PER_INTERVAL:
+            return
+        asked = [(households[place], *bounds(self.schedule)) for place in charged]
+        beyond = await beyond_meters(connection, self.intervals, asked)
+        for (place, charges), found in zip(list(charged.items()), beyond, strict=True):
+            charged[place] = [
+                charge._replace(beyond_mwh=found.get((charge.ended_at, charge.server, charge.payment), 0))
+                for charge in charges
+            ]
 
     async def _issued(
         self, connection: AsyncConnection, households: Sequence[str]
@@ -246,6 +266,7 @@ class ChunkBilling:
                 utility=self.utility.party,
                 tariff=tariff.name,
                 policy=RE_RATED,
+                basis=self.utility.basis,
                 currency=tariff.currency,
                 metered_mwh=metered_mwh,
                 paid_mwh=assessed.paid_mwh.get(place, 0),

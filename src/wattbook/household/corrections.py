@@ -17,12 +17,15 @@ from typing import Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wattbook.book.lookup import postings_of
 from wattbook.book.posting import post
 from wattbook.book.transfers import Transfer
 from wattbook.household import documents, store
-from wattbook.household.assessment import Charge, Share, allocate, assess
-from wattbook.household.billing import charges_in_time
+from wattbook.household.assessment import PER_INTERVAL, PER_PERIOD, Charge, Share, assess
+from wattbook.household.charges import charges_in_time
 from wattbook.household.documents import Bill, CreditNote
+from wattbook.household.exceptions import note_exceptions
+from wattbook.household.intervals import IntervalStore
 from wattbook.household.payments import ChargedInterval, PaymentInformation, PaymentState, checked
 from wattbook.household.postings import Ledger, paid_elsewhere, sale
 from wattbook.kernel.clock import utc
@@ -83,8 +86,14 @@ class Quarantined:
     times: int
 
 
-async def receive_payments(connection: AsyncConnection, payments: Sequence[PaymentInformation]) -> list[Receipt]:
+async def receive_payments(
+    connection: AsyncConnection, payments: Sequence[PaymentInformation], intervals: IntervalStore | None = None
+) -> list[Receipt]:
     """Take in payment information, in order; a receipt for each. Credit notes are issued at the latest time of receipt.
+
+    Args:
+        intervals: what charges that came with their own course are held against. Without them a billed period that
+            has such a charge is noted, and assessed when readings are tended (`reassessment`).
 
     Raises:
         InvalidInput: more than 1000 in one call.
@@ -95,12 +104,15 @@ async def receive_payments(connection: AsyncConnection, payments: Sequence[Payme
     sound = [each for each in located if isinstance(each, PaymentInformation)]
     await store.lock_houses(connection, [each.house for each in sound])
     bills = await documents.bills_in_time(connection, [(each.house, each.started_at, each.ended_at) for each in sound])
-    periods = [(bill.household, bill.starts_at, bill.ends_at) for bill in bills]
-    schedules = [compile_household(household_tariff(bill.tariff), bill.period) for bill in bills]
-    before = await charges_in_time(connection, periods, schedules)
     recorded = iter(await _recorded(connection, sound))
-    after = await charges_in_time(connection, periods, schedules)
-    corrections = await _correct(connection, bills, before, after, [each.received_at for each in sound])
+    servers, waiting = await _payers(connection, bills, intervals)
+    ready = [bill for bill in bills if bill.id not in waiting]
+    corrections: list[_Correction] = []
+    if bills:
+        issued_at = max(each.received_at for each in sound)
+        await store.note_reviews(connection, sorted(waiting), issued_at)
+        charged = await _charged(connection, ready, intervals, issued_at)
+        corrections = await _correct(connection, ready, servers, charged, issued_at)
     receipts = [
         _receipt(each, next(recorded), corrections)
         if isinstance(each, PaymentInformation)
@@ -286,20 +298,50 @@ class _Correction(NamedTuple):
     exception_mwh: int
 
 
+async def _payers(
+    connection: AsyncConnection, bills: Sequence[Bill], intervals: IntervalStore | None
+) -> tuple[dict[str, list[str]], set[str]]:
+    """By bill: who ever said that charges of its period were paid. And the bills that cannot be assessed here, for a
+    charge of theirs came with its own course and nothing to hold it against is at hand."""
+    servers: dict[str, list[str]] = {bill.id: [] for bill in bills}
+    waiting: set[str] = set()
+    for place, server, has_course in await store.payers(connection, _periods(bills)):
+        servers[bills[place].id].append(server)
+        if has_course and intervals is None and bills[place].basis == PER_INTERVAL:
+            waiting.add(bills[place].id)
+    return servers, waiting
+
+
+def _periods(bills: Sequence[Bill]) -> list[tuple[str, datetime, datetime]]:
+    return [(bill.household, bill.starts_at, bill.ends_at) for bill in bills]
+
+
+async def _charged(
+    connection: AsyncConnection, bills: Sequence[Bill], intervals: IntervalStore | None, now: datetime
+) -> list[list[Charge]]:
+    """What is known of the charges of each bill's period; what went beyond the meters goes on the work list."""
+    schedules = [compile_household(household_tariff(bill.tariff), bill.period) for bill in bills]
+    bases = [bill.basis if intervals is not None else PER_PERIOD for bill in bills]
+    if intervals is not None:
+        await note_exceptions(connection, intervals, _periods(bills), now=now)
+    return await charges_in_time(connection, intervals, _periods(bills), schedules, bases)
+
+
 async def _correct(
     connection: AsyncConnection,
     bills: Sequence[Bill],
-    before: Sequence[Sequence[Charge]],
-    after: Sequence[Sequence[Charge]],
-    received: Sequence[datetime],
+    servers: Mapping[str, Sequence[str]],
+    charged: Sequence[Sequence[Charge]],
+    issued_at: datetime,
 ) -> list[_Correction]:
     """Assess each billed period anew, and issue and post what differs from what stands."""
     if not bills:
         return []
-    issued_at = max(received)
     notes = await documents.credit_notes_of_bills(connection, [bill.id for bill in bills])
+    before = await moved_so_far(connection, bills, notes, servers)
     drafted = [
-        _draft(bill, notes[bill.id], was, now, issued_at) for bill, was, now in zip(bills, before, after, strict=True)
+        _draft(bill, notes[bill.id], before[bill.id], charges, issued_at)
+        for bill, charges in zip(bills, charged, strict=True)
     ]
     issued = [(correction.note, entries) for correction, entries in drafted if correction.note is not None]
     for outcome in await post(connection, [entries for _, entries in issued], booked_at=issued_at):
@@ -310,14 +352,14 @@ async def _correct(
 
 
 def _draft(
-    bill: Bill, notes: Sequence[CreditNote], before: Sequence[Charge], after: Sequence[Charge], at: datetime
+    bill: Bill, notes: Sequence[CreditNote], before: Mapping[str, Share], charges: Sequence[Charge], at: datetime
 ) -> tuple[_Correction, list[Transfer]]:
     """credit = issued − re-rated with everything now known − credits already given."""
     stands = documents.standing(bill, notes)
     tariff = household_tariff(bill.tariff)
-    assessed = assess(tariff, bill.period, stands.slots_mwh, after, bill.contract_w, policy=bill.policy)
+    assessed = assess(tariff, bill.period, stands.slots_mwh, charges, bill.contract_w, policy=bill.policy)
     credit = documents.corrected(bill, notes).minus(assessed.lines)
-    moved = moved_shares(allocate(stands.slots_mwh, before), assessed.shares)
+    moved = moved_shares(before, assessed.shares)
     revision = len(notes) + 1
     note_id = f"{bill.id}:{revision}"
     ledger = Ledger(f"credit:{note_id}", bill.household, bill.utility, bill.currency, bill.ends_at)
@@ -326,6 +368,47 @@ def _draft(
         return _Correction(bill, None, assessed.exception_mwh), entries
     note = documents.credit_note(bill, revision, assessed, credit, stands, posting=entries[0].fact, issued_at=at)
     return _Correction(bill, note, assessed.exception_mwh), entries
+
+
+async def moved_so_far(
+    connection: AsyncConnection,
+    bills: Sequence[Bill],
+    notes: Mapping[str, Sequence[CreditNote]],
+    servers: Mapping[str, Sequence[str]],
+) -> dict[str, dict[str, Share]]:
+    """By bill and payment server: the energy that the bill and its notes have moved, as the book says."""
+    facts = {
+        bill.id: [f"bill:{bill.id}", *(f"credit:{note.id}" for note in notes[bill.id])]
+        for bill in bills
+        if servers[bill.id]
+    }
+    posted = await postings_of(
+        connection,
+        [
+            f"{document}:{server}:{part}"
+            for bill, documents_of_bill in facts.items()
+            for document in documents_of_bill
+            for server in servers[bill]
+            for part in ("paid", "excess")
+        ],
+    )
+
+    def moved(document: str, server: str, part: str) -> int:
+        posting = posted.get(f"{document}:{server}:{part}")
+        if posting is None:
+            return 0
+        return posting.amount if posting.debit.purpose == "paid_elsewhere" else -posting.amount
+
+    return {
+        bill.id: {
+            server: Share(
+                sum(moved(document, server, "paid") for document in facts[bill.id]),
+                sum(moved(document, server, "excess") for document in facts[bill.id]),
+            )
+            for server in servers[bill.id]
+        }
+        for bill in bills
+    }
 
 
 def moved_shares(before: Mapping[str, Share], after: Mapping[str, Share]) -> dict[str, Share]:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.book.transfers import fact_id
 from wattbook.household import notices, store
-from wattbook.household.assessment import Assessment, Lines
+from wattbook.household.assessment import PER_INTERVAL, Assessment, Lines
 from wattbook.household.closing import is_closed
 from wattbook.household.estimation import Estimate
 from wattbook.kernel.errors import Conflict
@@ -36,6 +36,7 @@ class Bill:
         contract_w: contracted power in watts, where the tariff charges for it.
         run: number of the bill run that issued it.
         estimated_mwh: part of what was metered that is an estimate; a bill with one is provisional.
+        basis: on which paid energy was held against what was measured, one of `assessment.BASES`.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Bill:
     contract_w: int | None = None
     run: int | None = None
     estimated_mwh: int = 0
+    basis: str = PER_INTERVAL
 
     @property
     def stage(self) -> str:
@@ -243,6 +245,7 @@ async def add_bills(connection: AsyncConnection, bills: Sequence[Bill]) -> None:
                 "run": bill.run,
                 "estimated_mwh": bill.estimated_mwh,
                 "stage": bill.stage,
+                "basis": bill.basis,
             }
             | bill.lines._asdict()
             for bill in bills
@@ -302,6 +305,7 @@ def _bill_of_row(row: store.Row) -> Bill:
         contract_w=row["contract_w"],
         run=row["run"],
         estimated_mwh=row["estimated_mwh"],
+        basis=row["basis"],
     )
 
 

@@ -3,7 +3,8 @@
 A charge that comes with its own course says how much it took from when to when. That is held against what the meters of
 the house measured in the same time: whatever goes beyond cannot have passed them. All charges of a house are set
 against its intervals together, the one that ended first served first, so what is found does not depend on the order in
-which payments arrived. A charge of which only start and end are known is held against the period as a whole, elsewhere.
+which payments arrived. A charge of which only start and end are known is held against the period as a whole, elsewhere;
+so is a part of whose time readings are missing.
 """
 
 from bisect import bisect_left
@@ -23,6 +24,8 @@ from wattbook.registry.households import meters_of_households
 from wattbook.registry.meters import MeterPlace, find_meters
 from wattbook.registry.validity import Missing
 
+NAMED_MAX: Final = 10
+"""Payments that an item of the work list names."""
 LONGEST: Final = timedelta(minutes=max(MINUTES))
 
 
@@ -65,28 +68,62 @@ def excesses(intervals: Sequence[Interval], parts: Sequence[Part]) -> list[Exces
     return found
 
 
+async def beyond_meters(
+    connection: AsyncConnection, intervals: IntervalStore, asked: store.Asked
+) -> list[dict[tuple[datetime, str, str], int]]:
+    """For each (household, from, to): what each part of a charge took beyond the house's intervals, by the end of the
+    part, its server and its payment. Parts that took no more are left out."""
+    return [
+        {(part.until, part.server, part.payment): energy_mwh for part, energy_mwh in found}
+        for found in await _found(connection, intervals, asked)
+    ]
+
+
 async def note_exceptions(
     connection: AsyncConnection, intervals: IntervalStore, asked: store.Asked, *, now: datetime
 ) -> list[Finding]:
     """Put on the work list, for each (household, from, to), what charges took beyond the house's intervals."""
+    findings = []
+    for (house, _, _), found in zip(asked, await _found(connection, intervals, asked), strict=True):
+        by_time: dict[tuple[datetime, datetime], list[Excess]] = {}
+        for excess in found:
+            by_time.setdefault((excess.part.since, excess.part.until), []).append(excess)
+        findings += [_finding(house, *time, at_once) for time, at_once in by_time.items()]
+    await work_list.open_items(connection, findings, utc(now))
+    return findings
+
+
+async def _found(connection: AsyncConnection, intervals: IntervalStore, asked: store.Asked) -> list[list[Excess]]:
     by_place: list[list[Part]] = [[] for _ in asked]
     for place, until, since, server, payment, energy_mwh in await store.parts_with_course(connection, asked):
         by_place[place].append(Part(until, since, server, payment, energy_mwh))
-    charged = [(asking, parts) for asking, parts in zip(asked, by_place, strict=True) if parts]
+    charged = [place for place, parts in enumerate(by_place) if parts]
+    found: list[list[Excess]] = [[] for _ in asked]
+    if not charged:
+        return found
     # A part may have begun in the period before.
-    times = [(house, min(since, *(part.since for part in parts)), until) for (house, since, until), parts in charged]
-    spans = await _spans(connection, times)
-    measured = await intervals.intervals_of(connection, [span for _, span in spans])
-    of_houses: list[list[Interval]] = [[] for _ in charged]
-    for (number, _), found in zip(spans, measured, strict=True):
-        of_houses[number] += found
-    findings = [
-        _finding(house, excess)
-        for ((house, _, _), parts), found in zip(charged, of_houses, strict=True)
-        for excess in excesses(found, parts)
+    times = [
+        (asked[place][0], min(asked[place][1], *(part.since for part in by_place[place])), asked[place][2])
+        for place in charged
     ]
-    await work_list.open_items(connection, findings, utc(now))
-    return findings
+    spans = await _spans(connection, times)
+    measured: list[list[Interval]] = [[] for _ in charged]
+    for (number, _), of_span in zip(
+        spans, await intervals.intervals_of(connection, [span for _, span in spans]), strict=True
+    ):
+        measured[number] += of_span
+    for number, place in enumerate(charged):
+        found[place] = excesses(measured[number], [part for part in by_place[place] if is_read(measured[number], part)])
+    return found
+
+
+def is_read(intervals: Sequence[Interval], part: Part) -> bool:
+    """Whether there are readings of all the time of a part; as long as there are not, nothing is known to be beyond."""
+    reached = part.since
+    for each in sorted(intervals, key=lambda interval: interval.start):
+        if each.start <= reached:
+            reached = max(reached, each.start + timedelta(minutes=each.minutes))
+    return reached >= part.until
 
 
 async def _spans(connection: AsyncConnection, times: store.Asked) -> list[tuple[int, MeterSpan]]:
@@ -105,9 +142,11 @@ async def _spans(connection: AsyncConnection, times: store.Asked) -> list[tuple[
     return spans
 
 
-def _finding(house: str, excess: Excess) -> Finding:
-    part = excess.part
-    words = f"payment {part.payment} of {part.server}: {Energy(excess.energy_mwh)} more than the meters measured then"
-    return Finding(
-        Kind.EXCEPTION, None, None, part.since, part.until, words, household=house, energy_mwh=excess.energy_mwh
+def _finding(house: str, since: datetime, until: datetime, at_once: Sequence[Excess]) -> Finding:
+    """One item for all that was charged in the same time."""
+    said = "; ".join(
+        f"payment {part.payment} of {part.server}: {Energy(mwh)} more than the meters measured then"
+        for part, mwh in at_once[:NAMED_MAX]
     )
+    energy_mwh = sum(excess.energy_mwh for excess in at_once)
+    return Finding(Kind.EXCEPTION, None, None, since, until, said, household=house, energy_mwh=energy_mwh)

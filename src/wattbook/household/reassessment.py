@@ -4,7 +4,7 @@ A true value that comes in place of an estimate, a later version, an edit: the p
 everything known, and the difference to what stands is a credit note, or a charge, as after a late payment.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,10 +13,12 @@ from wattbook.book.lookup import postings_of
 from wattbook.book.posting import post
 from wattbook.book.transfers import Transfer
 from wattbook.household import documents, store, work_list
-from wattbook.household.assessment import Charge, allocate, assess
-from wattbook.household.billing import Measured, charges_in_time, lock, measure_again
-from wattbook.household.corrections import moved_shares
+from wattbook.household.assessment import Charge, Share, assess
+from wattbook.household.billing import Measured, lock, measure_again
+from wattbook.household.charges import charges_in_time
+from wattbook.household.corrections import moved_shares, moved_so_far
 from wattbook.household.documents import Bill, CreditNote, Standing
+from wattbook.household.exceptions import note_exceptions
 from wattbook.household.intervals import IntervalStore
 from wattbook.household.postings import Delivery, Ledger, paid_elsewhere, redelivered, sale
 from wattbook.household.work_list import Finding, Kind
@@ -52,14 +54,19 @@ async def assess_again(
     notes = await documents.credit_notes_of_bills(connection, [bill.id for bill in bills])
     schedules = [compile_household(household_tariff(bill.tariff), bill.period) for bill in bills]
     periods = [(bill.household, bill.starts_at, bill.ends_at) for bill in bills]
-    charges = await charges_in_time(connection, periods, schedules)
+    charges = await charges_in_time(connection, intervals, periods, schedules, [bill.basis for bill in bills])
+    await note_exceptions(connection, intervals, periods, now=now)
+    servers: dict[str, list[str]] = {bill.id: [] for bill in bills}
+    for place, server, _ in await store.payers(connection, periods):
+        servers[bills[place].id].append(server)
+    moved = await moved_so_far(connection, bills, notes, servers)
     drafted: list[tuple[CreditNote, list[Transfer]]] = []
     for bill, charged in zip(bills, charges, strict=True):
         found, group = measured[bill.id], groups.get(bill.id)
         if group is None:
             await _cannot(connection, bill, "no balance group is known that supplied it", utc(now))
         elif isinstance(found, Measured):
-            drafted += await _drafted(connection, bill, notes[bill.id], found, charged, group, utc(now))
+            drafted += await _drafted(connection, bill, notes[bill.id], found, charged, moved[bill.id], group, utc(now))
         else:
             await _cannot(connection, bill, found.message, utc(now))
     for outcome in await post(connection, [entries for _, entries in drafted], booked_at=utc(now)):
@@ -75,11 +82,11 @@ async def _drafted(
     notes: Sequence[CreditNote],
     found: Measured,
     charges: Sequence[Charge],
+    moved: Mapping[str, Share],
     balance_group: str,
     now: datetime,
 ) -> list[tuple[CreditNote, list[Transfer]]]:
     """The note and its postings; nothing where the energy is what it was."""
-    before = documents.standing(bill, notes)
     stands = Standing(found.slots_mwh, sum(estimate.energy_mwh for estimate in found.estimates))
     tariff = household_tariff(bill.tariff)
     assessed = assess(tariff, bill.period, stands.slots_mwh, charges, bill.contract_w, policy=bill.policy)
@@ -89,7 +96,7 @@ async def _drafted(
     ledger = Ledger(f"credit:{bill.id}:{revision}", bill.household, bill.utility, bill.currency, bill.ends_at)
     entries = [
         *redelivered(ledger, balance_group, changed),
-        *paid_elsewhere(ledger, moved_shares(allocate(before.slots_mwh, charges), assessed.shares)),
+        *paid_elsewhere(ledger, moved_shares(moved, assessed.shares)),
         *sale(ledger, credit.negated),
     ]
     if not entries:

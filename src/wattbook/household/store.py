@@ -235,6 +235,23 @@ async def paid_parts(connection: AsyncConnection, asked: Asked) -> list[tuple[in
     return [(row[0], row[1], row[2], row[3], row[4]) for row in found]
 
 
+async def payers(connection: AsyncConnection, asked: Asked) -> list[tuple[int, str, bool]]:
+    """Who ever said of charges that ended in these times that they were paid: place of who asked, counted from zero;
+    server; whether it told the course of any. Also of what was withdrawn."""
+    found = await connection.execute(
+        text(f"""
+            SELECT asked.place - 1, part.server, bool_or(payment.split = 'intervals')
+            FROM {_ASKED}
+            JOIN household.payment_parts AS part ON part.household = asked.household
+                AND part.ended_at > asked.since AND part.ended_at <= asked.until
+            JOIN household.payments AS payment ON (payment.server, payment.id) = (part.server, part.payment)
+            GROUP BY 1, 2 ORDER BY 1, 2
+        """),
+        _asked(asked),
+    )
+    return [(row[0], row[1], row[2]) for row in found]
+
+
 async def parts_with_course(
     connection: AsyncConnection, asked: Asked
 ) -> list[tuple[int, datetime, datetime, str, str, int]]:

@@ -146,6 +146,13 @@ bills = Table(
     Column("run", BigInteger, ForeignKey("household.bill_runs.number"), comment="that issued it; null: by itself"),
     Column("estimated_mwh", BigInteger, nullable=False, server_default="0", comment="part of what was metered"),
     Column("stage", Text, nullable=False, server_default="final", comment="provisional: some of it is an estimate"),
+    Column(
+        "basis",
+        Text,
+        nullable=False,
+        server_default="per period",
+        comment="paid energy is held against what was measured",
+    ),
     UniqueConstraint("household", "first_day"),
     Index("bills_run_idx", "run", postgresql_where=text("run IS NOT NULL")),
     CheckConstraint("household_mwh + paid_mwh + exception_mwh = metered_mwh", name="energy"),

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.household.account import days_of
-from wattbook.household.billing import charges_in_time
+from wattbook.household.charges import charges_in_time
 from wattbook.household.day_parts import Asked, HouseUse, use_of_houses
 from wattbook.household.forecast import LIKE_DAYS_WITHIN, Forecast, forecast
 from wattbook.household.intervals import IntervalStore
@@ -65,7 +65,9 @@ async def look_at_houses(
     ]
     uses = await use_of_houses(connection, intervals, asked, now=now) if asked else []
     times = [(house.id, *bounds(schedule)) for house, schedule in watched]
-    charged = await charges_in_time(connection, times, [schedule for _, schedule in watched]) if times else []
+    charged = (
+        await charges_in_time(connection, intervals, times, [schedule for _, schedule in watched]) if times else []
+    )
     told: list[Notice] = []
     for (house, schedule), use, charges in zip(watched, uses, charged, strict=True):
         told += _missing(house, schedule, use, now)
