@@ -63,7 +63,7 @@ async def test_the_bill_of_a_month_comes_down_to_the_houses_own_load(
         await measure(connection, store, list(home_readings(quarters, "M-h1", OBIS_IMPORT)))
         await receive_payments(connection, in_time)
         bill = await billed(connection, store, "h1", OCTOBER)
-        receipts = await receive_payments(connection, [*late, *in_time])
+        receipts = await receive_payments(connection, [*late, *in_time], store)
         assert [receipt.outcome for receipt in receipts] == [
             *chain([Outcome.COUNTED] * len(late), [Outcome.KNOWN] * len(in_time))
         ]

@@ -17,15 +17,15 @@ from typing import Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.book.lookup import postings_of
 from wattbook.book.posting import post
 from wattbook.book.transfers import Transfer
 from wattbook.household import documents, store
-from wattbook.household.assessment import PER_INTERVAL, PER_PERIOD, Charge, Share, assess
+from wattbook.household.assessment import PER_PERIOD, Charge, Share, assess
 from wattbook.household.charges import charges_in_time
 from wattbook.household.documents import Bill, CreditNote
 from wattbook.household.exceptions import note_exceptions
 from wattbook.household.intervals import IntervalStore
+from wattbook.household.moved_energy import moved_shares, moved_so_far, payers
 from wattbook.household.payments import ChargedInterval, PaymentInformation, PaymentState, checked
 from wattbook.household.postings import Ledger, paid_elsewhere, sale
 from wattbook.kernel.clock import utc
@@ -105,7 +105,7 @@ async def receive_payments(
     await store.lock_houses(connection, [each.house for each in sound])
     bills = await documents.bills_in_time(connection, [(each.house, each.started_at, each.ended_at) for each in sound])
     recorded = iter(await _recorded(connection, sound))
-    servers, waiting = await _payers(connection, bills, intervals)
+    servers, waiting = await payers(connection, bills, intervals)
     ready = [bill for bill in bills if bill.id not in waiting]
     corrections: list[_Correction] = []
     if bills:
@@ -298,20 +298,6 @@ class _Correction(NamedTuple):
     exception_mwh: int
 
 
-async def _payers(
-    connection: AsyncConnection, bills: Sequence[Bill], intervals: IntervalStore | None
-) -> tuple[dict[str, list[str]], set[str]]:
-    """By bill: who ever said that charges of its period were paid. And the bills that cannot be assessed here, for a
-    charge of theirs came with its own course and nothing to hold it against is at hand."""
-    servers: dict[str, list[str]] = {bill.id: [] for bill in bills}
-    waiting: set[str] = set()
-    for place, server, has_course in await store.payers(connection, _periods(bills)):
-        servers[bills[place].id].append(server)
-        if has_course and intervals is None and bills[place].basis == PER_INTERVAL:
-            waiting.add(bills[place].id)
-    return servers, waiting
-
-
 def _periods(bills: Sequence[Bill]) -> list[tuple[str, datetime, datetime]]:
     return [(bill.household, bill.starts_at, bill.ends_at) for bill in bills]
 
@@ -368,53 +354,6 @@ def _draft(
         return _Correction(bill, None, assessed.exception_mwh), entries
     note = documents.credit_note(bill, revision, assessed, credit, stands, posting=entries[0].fact, issued_at=at)
     return _Correction(bill, note, assessed.exception_mwh), entries
-
-
-async def moved_so_far(
-    connection: AsyncConnection,
-    bills: Sequence[Bill],
-    notes: Mapping[str, Sequence[CreditNote]],
-    servers: Mapping[str, Sequence[str]],
-) -> dict[str, dict[str, Share]]:
-    """By bill and payment server: the energy that the bill and its notes have moved, as the book says."""
-    facts = {
-        bill.id: [f"bill:{bill.id}", *(f"credit:{note.id}" for note in notes[bill.id])]
-        for bill in bills
-        if servers[bill.id]
-    }
-    posted = await postings_of(
-        connection,
-        [
-            f"{document}:{server}:{part}"
-            for bill, documents_of_bill in facts.items()
-            for document in documents_of_bill
-            for server in servers[bill]
-            for part in ("paid", "excess")
-        ],
-    )
-
-    def moved(document: str, server: str, part: str) -> int:
-        posting = posted.get(f"{document}:{server}:{part}")
-        if posting is None:
-            return 0
-        return posting.amount if posting.debit.purpose == "paid_elsewhere" else -posting.amount
-
-    return {
-        bill.id: {
-            server: Share(
-                sum(moved(document, server, "paid") for document in facts[bill.id]),
-                sum(moved(document, server, "excess") for document in facts[bill.id]),
-            )
-            for server in servers[bill.id]
-        }
-        for bill in bills
-    }
-
-
-def moved_shares(before: Mapping[str, Share], after: Mapping[str, Share]) -> dict[str, Share]:
-    """What changes hands between two allocations, by payment server."""
-    nothing = Share()
-    return {server: after.get(server, nothing).minus(before.get(server, nothing)) for server in {*before, *after}}
 
 
 def _receipt(payment: PaymentInformation, outcome: Outcome | Conflict, corrections: Sequence[_Correction]) -> Receipt:

@@ -16,10 +16,10 @@ from wattbook.household import documents, store, work_list
 from wattbook.household.assessment import Charge, Share, assess
 from wattbook.household.billing import Measured, lock, measure_again
 from wattbook.household.charges import charges_in_time
-from wattbook.household.corrections import moved_shares, moved_so_far
 from wattbook.household.documents import Bill, CreditNote, Standing
 from wattbook.household.exceptions import note_exceptions
 from wattbook.household.intervals import IntervalStore
+from wattbook.household.moved_energy import moved_shares, moved_so_far, payers
 from wattbook.household.postings import Delivery, Ledger, paid_elsewhere, redelivered, sale
 from wattbook.household.work_list import Finding, Kind
 from wattbook.kernel.clock import utc
@@ -56,9 +56,7 @@ async def assess_again(
     periods = [(bill.household, bill.starts_at, bill.ends_at) for bill in bills]
     charges = await charges_in_time(connection, intervals, periods, schedules, [bill.basis for bill in bills])
     await note_exceptions(connection, intervals, periods, now=now)
-    servers: dict[str, list[str]] = {bill.id: [] for bill in bills}
-    for place, server, _ in await store.payers(connection, periods):
-        servers[bills[place].id].append(server)
+    servers, _ = await payers(connection, bills, intervals)
     moved = await moved_so_far(connection, bills, notes, servers)
     drafted: list[tuple[CreditNote, list[Transfer]]] = []
     for bill, charged in zip(bills, charges, strict=True):
