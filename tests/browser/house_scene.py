@@ -30,4 +30,4 @@ async def play(connection: AsyncConnection, store: IntervalStore) -> None:
         after = local(SEOUL, period.last.year, period.last.month, period.last.day) + timedelta(days=3)
         (bill,) = await bill_period(connection, store, [HOUSE], period, UTILITY, now=after)
         assert isinstance(bill, Bill), bill
-    await pay(connection, HOUSE, more, until)
+    await pay(connection, store, HOUSE, more, until)

@@ -38,7 +38,7 @@ async def live(
     quarters = home_quarters(profile, car, since, until, household_tariff(tariff).time_zone)
     await read(connection, store, house, quarters)
     if pays:
-        await pay(connection, house, quarters, until)
+        await pay(connection, store, house, quarters, until)
     return quarters
 
 
@@ -48,12 +48,14 @@ async def read(connection: AsyncConnection, store: IntervalStore, house: str, qu
     await store.write(connection, f"{house} {len(quarters)} from {quarters[0].start}", table, now=last)
 
 
-async def pay(connection: AsyncConnection, house: str, quarters: Sequence[Quarter], until: datetime) -> None:
+async def pay(
+    connection: AsyncConnection, store: IntervalStore, house: str, quarters: Sequence[Quarter], until: datetime
+) -> None:
     payments = [
         charge.payment(SERVER, f"{charge.started_at:%Y%m%d%H%M}", house, received_at=until)  # type: ignore[arg-type]
         for charge in home_charges(quarters)
     ]
-    receipts = await receive_payments(connection, payments)
+    receipts = await receive_payments(connection, payments, store)
     assert all(receipt.outcome is Outcome.COUNTED for receipt in receipts)
 
 

@@ -257,7 +257,7 @@ async def test_charging_to_come_is_expected_to_be_paid_as_it_was(database: Datab
     async with database.transaction() as connection:
         quarters = await live(connection, store, "h1", since, now, car=Car.LARGE, pays=False)
         unpaid = await account_of(connection, store, "h1", now=now)
-        await pay(connection, "h1", quarters, now)
+        await pay(connection, store, "h1", quarters, now)
         known = await account_of(connection, store, "h1", now=now)
     assert unpaid.forecast is not None
     assert known.forecast is not None
