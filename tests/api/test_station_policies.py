@@ -231,7 +231,7 @@ async def test_stuck_transactions_are_listed_page_by_page(place: Deployment, cli
             IdToken(place.estate.token(number)),
         )  # fmt: skip
         await station.call(begin)
-        await station.close()
+        await place.left(number, station)
     patience = Patience()
     place.clock.advance(patience.gone + timedelta(hours=1))
     async with place.database.transaction() as connection:

@@ -12,6 +12,7 @@ from wattbook.db.engine import Database
 from wattbook.kernel.errors import Unavailable
 from wattbook.ocpp.gateway import Gateway
 from wattbook.ocpp.messages import Answer, ChangeConfiguration, CommandAnswer, CommandStatus, Verbatim, VerbatimAnswer
+from wattbook.ocpp.security.changeover import version_of
 from wattbook.ocpp.station import Commands, Station
 from wattbook.simulate.estate import Estate
 
@@ -48,23 +49,36 @@ class Told:
 
 
 async def enter(
-    gateway: Gateway, station_id: str, told: Told, subprotocols: tuple[str, ...], password: bytes | None = None
+    database: Database,
+    gateway: Gateway,
+    station_id: str,
+    told: Told,
+    subprotocols: tuple[str, ...],
+    password: bytes | None = None,
 ) -> Station:
+    """Connect, and wait until its version is known: it decides what a password may be and how it is sent."""
     url = f"ws://127.0.0.1:{gateway.port}/ocpp"
     station = await Station.connect(url, station_id, told.commands, subprotocols=subprotocols, password=password)
     await station.boot("maker", "model")
+
+    async def is_known() -> bool:
+        async with database.snapshot() as connection:
+            return await version_of(connection, station_id) is not None
+
+    await eventually(is_known)
     return station
 
 
 async def outcome(client: httpx.AsyncClient, command: str) -> dict[str, Any]:
     answer = await client.get(f"/commands/{command}", params={"wait_s": WAIT_S})
+    assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found
 
 
 @pytest.mark.parametrize("subprotocols", [V16, V201])
 async def test_a_new_password_reaches_the_station_and_old_and_new_open_until_it_comes_with_the_new_one(
-    client: httpx.AsyncClient, gateway: Gateway, estate: Estate, subprotocols: tuple[str, ...]
+    client: httpx.AsyncClient, database: Database, gateway: Gateway, estate: Estate, subprotocols: tuple[str, ...]
 ) -> None:
     """R9."""
     name, told = estate.station(0), Told()
@@ -72,7 +86,7 @@ async def test_a_new_password_reaches_the_station_and_old_and_new_open_until_it_
     old = b"old-password-of-it-"
     await client.put(place, json={"password": old.decode()})
     await gateway.refresh_stations()
-    station = await enter(gateway, name, told, subprotocols, old)
+    station = await enter(database, gateway, name, told, subprotocols, old)
     given = (await client.put(place, json={})).json()
     assert (await outcome(client, given["command"]))["state"] == "answered"
     if subprotocols == V16:
@@ -93,11 +107,11 @@ async def test_a_new_password_reaches_the_station_and_old_and_new_open_until_it_
     await gateway.refresh_stations()
     assert (await client.get(f"/stations/{name}/security")).json()["valid_passwords"] == 2
     for password in (old, new):
-        await (await enter(gateway, name, told, subprotocols, password)).close()
+        await (await enter(database, gateway, name, told, subprotocols, password)).close()
     await gateway.refresh_stations()
     assert (await client.get(f"/stations/{name}/security")).json()["valid_passwords"] == 1
     with pytest.raises(Unavailable, match="401"):
-        await enter(gateway, name, told, subprotocols, old)
+        await enter(database, gateway, name, told, subprotocols, old)
 
 
 @pytest.mark.parametrize("subprotocols", [V16, V201])
@@ -109,7 +123,7 @@ async def test_a_password_stays_behind_nowhere(
     subprotocols: tuple[str, ...],
 ) -> None:
     name, told = estate.station(0), Told()
-    station = await enter(gateway, name, told, subprotocols)
+    station = await enter(database, gateway, name, told, subprotocols)
     secret = "kept-by-nobody-else"
     given = (await client.put(f"/stations/{name}/password", json={"password": secret})).json()
     command = await outcome(client, given["command"])
@@ -129,9 +143,9 @@ async def test_a_password_stays_behind_nowhere(
 
 
 async def test_a_password_that_the_stations_version_cannot_take_is_refused_unless_it_is_not_sent(
-    client: httpx.AsyncClient, gateway: Gateway, estate: Estate
+    client: httpx.AsyncClient, database: Database, gateway: Gateway, estate: Estate
 ) -> None:
-    station = await enter(gateway, estate.station(0), Told(), V16)
+    station = await enter(database, gateway, estate.station(0), Told(), V16)
     place = f"/stations/{estate.station(0)}/password"
     long = {"password": "longer than twenty bytes"}
     assert (await client.put(place, json=long)).status_code == 422
@@ -154,12 +168,12 @@ async def test_a_profile_goes_up_and_down_only_when_that_is_meant(client: httpx.
 
 
 async def test_a_station_that_was_told_to_go_up_must_come_so_only_after_it_has(
-    client: httpx.AsyncClient, gateway: Gateway, estate: Estate
+    client: httpx.AsyncClient, database: Database, gateway: Gateway, estate: Estate
 ) -> None:
     """OCPP 1.6 security extension, A05."""
     name, told = estate.station(0), Told()
     password = b"sixteen bytes at least"[:20]
-    station = await enter(gateway, name, told, V16)
+    station = await enter(database, gateway, name, told, V16)
     await client.put(f"/stations/{name}/security", json={"profile": 0})
     await client.put(f"/stations/{name}/password", json={"password": password.decode()})
     upgrade = (await client.post(f"/stations/{name}/security-upgrade", json={"profile": 1})).json()
@@ -167,26 +181,26 @@ async def test_a_station_that_was_told_to_go_up_must_come_so_only_after_it_has(
     assert told.heard[-1] == ("SecurityProfile", "1")
     await station.close()
     await gateway.refresh_stations()
-    await (await enter(gateway, name, told, V16)).close()
+    await (await enter(database, gateway, name, told, V16)).close()
     assert (await client.get(f"/stations/{name}/security")).json()["next_profile"] == 1, "it may still come without"
-    await (await enter(gateway, name, told, V16, password)).close()
+    await (await enter(database, gateway, name, told, V16, password)).close()
     await gateway.refresh_stations()
     shown = (await client.get(f"/stations/{name}/security")).json()
     assert (shown["profile"], shown["next_profile"]) == (1, None)
     with pytest.raises(Unavailable, match="401"):
-        await enter(gateway, name, told, V16)
+        await enter(database, gateway, name, told, V16)
     again = await client.post(f"/stations/{name}/security-upgrade", json={"profile": 1})
     assert again.status_code == 409
 
 
 async def test_a_station_of_2_x_is_given_a_network_profile_and_restarted(
-    client: httpx.AsyncClient, gateway: Gateway, estate: Estate
+    client: httpx.AsyncClient, database: Database, gateway: Gateway, estate: Estate
 ) -> None:
     """OCPP 2.0.1 Part 2, A05 and B09."""
     name, told = estate.station(0), Told()
     place = f"/stations/{name}/security-upgrade"
     assert (await client.post(place, json={"profile": 1})).status_code == 503, "its version is not known yet"
-    station = await enter(gateway, name, told, V201)
+    station = await enter(database, gateway, name, told, V201)
     assert (await client.post(place, json={"profile": 2})).status_code == 422
     plain = {"profile": 2, "csms_url": "ws://charging.example/ocpp"}
     assert (await client.post(place, json=plain)).status_code == 422
@@ -202,16 +216,16 @@ async def test_a_station_of_2_x_is_given_a_network_profile_and_restarted(
 
 
 async def test_who_was_not_let_in_is_listed_and_filtered(
-    client: httpx.AsyncClient, gateway: Gateway, estate: Estate
+    client: httpx.AsyncClient, database: Database, gateway: Gateway, estate: Estate
 ) -> None:
     for number in range(2):
         await client.put(f"/stations/{estate.station(number)}/password", json={})
     await gateway.refresh_stations()
     for number in range(2):
         with pytest.raises(Unavailable, match="401"):
-            await enter(gateway, estate.station(number), Told(), V16, b"a wrong password indeed")
+            await enter(database, gateway, estate.station(number), Told(), V16, b"a wrong password indeed")
     with pytest.raises(Unavailable, match="401"):
-        await enter(gateway, estate.station(0), Told(), V16)
+        await enter(database, gateway, estate.station(0), Told(), V16)
     await gateway.refresh_stations()
     everyone = (await client.get("/security-events")).json()
     assert sorted((each["station_id"], each["kind"]) for each in everyone["events"]) == [

@@ -103,6 +103,12 @@ class Deployment:
         await self.until(lambda: self.value(known, id=self.estate.station(n), version=version))
         return station
 
+    async def left(self, n: int, station: Station) -> None:
+        """Close its connection, and wait until that is known."""
+        await station.close()
+        known = "SELECT 1 FROM ocpp.connections WHERE station_id = :id AND disconnected_at IS NOT NULL"
+        await self.until(lambda: self.value(known, id=self.estate.station(n)))
+
     async def value(self, query: str, **arguments: Any) -> Any:
         """The first column of the first row; None without any."""
         rows = await self.rows(query, **arguments)

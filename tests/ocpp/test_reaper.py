@@ -128,7 +128,7 @@ async def test_in_1_6_the_outlet_is_asked_for_and_a_free_one_ends_it(place: Depl
 async def test_a_station_that_started_anew_without_the_vehicle_ends_it(place: Deployment) -> None:
     station = await place.connect(0, "1.6", Puppet())
     await charge(place, station)
-    await station.close()
+    await place.left(0, station)
     place.clock.advance(16 * MINUTE)
     again = await place.connect(0, "1.6", Puppet())
     await again.status(1, ConnectorStatus.PREPARING)
@@ -156,8 +156,7 @@ async def test_a_later_transaction_in_its_place_ends_it(place: Deployment) -> No
 async def test_a_station_that_is_gone_for_long_ends_it_without_being_asked(place: Deployment, version: str) -> None:
     station = await place.connect(0, version)
     await charge(place, station)
-    await station.close()
-    await place.until(lambda: place.value("SELECT disconnected_at FROM ocpp.connections"))
+    await place.left(0, station)
     place.clock.advance(HOUR)
     assert await look(place) == ["station-away"]
     place.clock.advance(24 * HOUR)
@@ -172,8 +171,7 @@ async def test_a_true_stop_that_comes_later_is_booked_as_the_difference_and_once
 ) -> None:
     station = await place.connect(0, version)
     transaction_id = await charge(place, station)
-    await station.close()
-    await place.until(lambda: place.value("SELECT disconnected_at FROM ocpp.connections"))
+    await place.left(0, station)
     place.clock.advance(25 * HOUR)
     await look(place)
     again = await place.connect(0, version)
