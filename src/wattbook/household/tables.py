@@ -107,6 +107,8 @@ bill_run_chunks = Table(
     Column("metered_mwh", BigInteger, nullable=False, server_default="0", comment="control totals of what it billed"),
     Column("household_mwh", BigInteger, nullable=False, server_default="0"),
     Column("total", BigInteger, nullable=False, server_default="0", comment="in the tariff's currency"),
+    Column("first_day", Date, comment="of the billing period; null: that of the run"),
+    Column("last_day", Date),
     schema="household",
 )
 
@@ -153,12 +155,20 @@ bills = Table(
         server_default="per period",
         comment="paid energy is held against what was measured",
     ),
+    Column("customer", Text, comment="who owes it; null: the house, by its own record"),
+    Column("cycle_first_day", Date, comment="of the billing period that this bill is a part of; null: it is one"),
+    Column("cycle_last_day", Date),
     UniqueConstraint("household", "first_day"),
     Index("bills_run_idx", "run", postgresql_where=text("run IS NOT NULL")),
     CheckConstraint("household_mwh + paid_mwh + exception_mwh = metered_mwh", name="energy"),
     CheckConstraint("household_mwh >= 0 AND exception_mwh <= 0", name="signs"),
     CheckConstraint("starts_at < ends_at AND first_day <= last_day", name="period"),
     CheckConstraint("stage IN ('provisional', 'final') AND estimated_mwh BETWEEN 0 AND metered_mwh", name="stage"),
+    CheckConstraint(
+        "(cycle_first_day IS NULL) = (cycle_last_day IS NULL)"
+        " AND cycle_first_day <= first_day AND last_day <= cycle_last_day",
+        name="cycle",
+    ),
     _sum_of_lines(),
     schema="household",
 )
@@ -342,6 +352,13 @@ closed_billing = Table(
     Column("paid_mwh", BigInteger, nullable=False),
     Column("exception_mwh", BigInteger, nullable=False),
     Column("totals", JSONB, nullable=False, comment="stored units of each currency"),
+    Column(
+        "by_cycle",
+        Boolean,
+        nullable=False,
+        server_default="false",
+        comment="a month: of all billing periods that begin in it",
+    ),
     schema="household",
 )
 

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     ForeignKey,
     Identity,
     Index,
@@ -272,6 +273,19 @@ households = Table(
     Column("reading_day", SmallInteger, nullable=False),
     Column("contract_w", Integer, comment="contracted power in watts, where the tariff charges for it"),
     CheckConstraint("reading_day BETWEEN 1 AND 31", name="reading_day"),
+    schema="registry",
+)
+
+household_contracts = Table(
+    "household_contracts",
+    metadata,
+    _refers("household", "households", nullable=False, primary_key=True),
+    Column("first_day", Date, primary_key=True, comment="of the tariff's own calendar"),
+    Column("last_day", Date, comment="null: it runs on"),
+    _refers("customer", "customers", nullable=False),
+    Column("tariff", Text, nullable=False, comment="name of a household tariff"),
+    Column("contract_w", Integer, comment="contracted power in watts, where the tariff charges for it"),
+    CheckConstraint("first_day <= last_day", name="days"),
     schema="registry",
 )
 
