@@ -170,11 +170,13 @@ def assess(
     contract_w: int | None = None,
     *,
     policy: str = RE_RATED,
+    month_days: int | None = None,
 ) -> Assessment:
     """Assess a period from everything known of it; the order of `charges` does not matter.
 
     Args:
         metered_mwh: of each slot of the tariff's schedule for the period; a number where it has one slot.
+        month_days: the period is a part of a month of so many days.
 
     Raises:
         InvalidInput: less than nothing was measured or charged, the tariff cannot rate the period, or no such policy.
@@ -183,17 +185,22 @@ def assess(
         raise InvalidInput(f"no policy {policy[:40]!r} of duplicate charges: one of {', '.join(POLICIES)}")
     measured = slots_of(metered_mwh)
     shares, left = set_off(measured, charges)
-    covered = Usage(tuple(Energy(had - has) for had, has in zip(measured, left, strict=True)), contract_w)
+    covered = [had - has for had, has in zip(measured, left, strict=True)]
+
+    def rated(energies_mwh: Sequence[int]) -> HouseholdBill:
+        usage = Usage(tuple(map(Energy, energies_mwh)), contract_w)
+        return rate_household(tariff, usage, period, month_days=month_days)
+
     assessed = Assessment(
         metered_mwh=sum(measured),
         household_mwh=sum(left),
         paid_mwh=sum(charge.energy_mwh for charge in charges),
         exception_mwh=-sum(share.excess_mwh for share in shares.values()),
         shares=shares,
-        gross=rate_household(tariff, Usage(tuple(map(Energy, measured)), contract_w), period),
-        bill=rate_household(tariff, Usage(tuple(map(Energy, left)), contract_w), period),
+        gross=rated(measured),
+        bill=rated(left),
         policy=policy,
-        alone=rate_household(tariff, covered, period) if policy == STAND_ALONE else None,
+        alone=rated(covered) if policy == STAND_ALONE else None,
     )
     assert assessed.household_mwh + assessed.paid_mwh + assessed.exception_mwh == assessed.metered_mwh
     return assessed

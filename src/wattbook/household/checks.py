@@ -3,6 +3,7 @@
 from typing import Final
 
 from wattbook.book.audit import Check
+from wattbook.household.closing import OF_CLOSED
 
 _DOCUMENTS: Final = """
     SELECT id AS document, id AS bill, posting, 1 AS sign, total, base + energy + climate + fuel AS subtotal,
@@ -108,14 +109,13 @@ CHECKS: Final = (
     Check(
         "household-closed-billing",
         "a closed billing period still has the bills and the totals it was closed with",
-        """
+        f"""
         SELECT closed.utility, closed.first_day, closed.last_day FROM household.closed_billing AS closed
-        LEFT JOIN (
-            SELECT utility, first_day, last_day, count(*) AS bills, sum(metered_mwh) AS metered_mwh,
-                   sum(household_mwh) AS household_mwh, sum(paid_mwh) AS paid_mwh, sum(exception_mwh) AS exception_mwh,
-                   sum(total) AS total
-            FROM household.bills GROUP BY utility, first_day, last_day
-        ) AS issued USING (utility, first_day, last_day)
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS bills, sum(metered_mwh) AS metered_mwh, sum(household_mwh) AS household_mwh,
+                   sum(paid_mwh) AS paid_mwh, sum(exception_mwh) AS exception_mwh, sum(total) AS total
+            FROM household.bills AS bill WHERE bill.utility = closed.utility AND {OF_CLOSED}
+        ) AS issued
         WHERE (closed.bills, closed.metered_mwh, closed.household_mwh, closed.paid_mwh, closed.exception_mwh,
                (SELECT sum(amount::numeric) FROM jsonb_each_text(closed.totals) AS each(currency, amount)))
             IS DISTINCT FROM (issued.bills, issued.metered_mwh, issued.household_mwh, issued.paid_mwh,

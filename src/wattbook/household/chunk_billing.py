@@ -244,7 +244,7 @@ class ChunkBilling:
         drafted: list[tuple[Bill, list[Entry]]] = []
         for place, (house, point) in enumerate(zip(assessed.households, assessed.points, strict=True)):
             bill_id = f"{house}:{period.first}"
-            ledger = Ledger(f"bill:{bill_id}", house, self.utility.party, tariff.currency, until)
+            ledger = Ledger(f"bill:{bill_id}", house, house, self.utility.party, tariff.currency, until)
             metered_mwh = sum(measured[place])
             shares = assessed.shares.get(place, {})
             entries: list[Entry] = [

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wattbook.book.posting import post
 from wattbook.book.transfers import Transfer
 from wattbook.household import documents, store
-from wattbook.household.assessment import PER_PERIOD, Charge, Share, assess
+from wattbook.household.assessment import PER_PERIOD, Charge, Share
 from wattbook.household.charges import charges_in_time
 from wattbook.household.documents import Bill, CreditNote
 from wattbook.household.exceptions import note_exceptions
@@ -34,8 +34,6 @@ from wattbook.kernel.units import Currency, Money
 from wattbook.registry.households import find_households
 from wattbook.registry.meters import MeterPlace, places_of_meters
 from wattbook.registry.validity import Ambiguous, Missing
-from wattbook.tariffs.catalogue import household_tariff
-from wattbook.tariffs.schedule import compile_household
 
 PAYMENTS_MAX: Final = 1_000
 """In one call."""
@@ -306,7 +304,7 @@ async def _charged(
     connection: AsyncConnection, bills: Sequence[Bill], intervals: IntervalStore | None, now: datetime
 ) -> list[list[Charge]]:
     """What is known of the charges of each bill's period; what went beyond the meters goes on the work list."""
-    schedules = [compile_household(household_tariff(bill.tariff), bill.period) for bill in bills]
+    schedules = [bill.schedule for bill in bills]
     bases = [bill.basis if intervals is not None else PER_PERIOD for bill in bills]
     if intervals is not None:
         await note_exceptions(connection, intervals, _periods(bills), now=now)
@@ -342,13 +340,12 @@ def _draft(
 ) -> tuple[_Correction, list[Transfer]]:
     """credit = issued − re-rated with everything now known − credits already given."""
     stands = documents.standing(bill, notes)
-    tariff = household_tariff(bill.tariff)
-    assessed = assess(tariff, bill.period, stands.slots_mwh, charges, bill.contract_w, policy=bill.policy)
+    assessed = documents.assessed(bill, stands, charges)
     credit = documents.corrected(bill, notes).minus(assessed.lines)
     moved = moved_shares(before, assessed.shares)
     revision = len(notes) + 1
     note_id = f"{bill.id}:{revision}"
-    ledger = Ledger(f"credit:{note_id}", bill.household, bill.utility, bill.currency, bill.ends_at)
+    ledger = Ledger(f"credit:{note_id}", bill.household, bill.debtor, bill.utility, bill.currency, bill.ends_at)
     entries = [*paid_elsewhere(ledger, moved), *sale(ledger, credit.negated)]
     if not entries:
         return _Correction(bill, None, assessed.exception_mwh), entries

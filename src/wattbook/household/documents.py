@@ -10,12 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.book.transfers import fact_id
 from wattbook.household import notices, store
-from wattbook.household.assessment import PER_INTERVAL, Assessment, Lines
+from wattbook.household.assessment import PER_INTERVAL, Assessment, Charge, Lines, assess
 from wattbook.household.closing import is_closed
+from wattbook.household.dues import Due
 from wattbook.household.estimation import Estimate
 from wattbook.kernel.errors import Conflict
 from wattbook.kernel.units import Currency, Energy, Money
 from wattbook.tariffs.period import BillingPeriod
+from wattbook.tariffs.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,8 @@ class Bill:
         run: number of the bill run that issued it.
         estimated_mwh: part of what was metered that is an estimate; a bill with one is provisional.
         basis: on which paid energy was held against what was measured, one of `assessment.BASES`.
+        customer: who owes it, by the contract of these days; None: the house had no contracts, and owes by itself.
+        cycle: the billing period that this bill is a part of, as when people moved within it; None: it is one.
     """
 
     id: str
@@ -61,6 +65,23 @@ class Bill:
     run: int | None = None
     estimated_mwh: int = 0
     basis: str = PER_INTERVAL
+    customer: str | None = None
+    cycle: BillingPeriod | None = None
+
+    @property
+    def due(self) -> Due:
+        """What it was issued for."""
+        return Due(self.household, self.period, self.cycle or self.period, self.tariff, self.customer, self.contract_w)
+
+    @property
+    def debtor(self) -> str:
+        """On whose account it is owed."""
+        return self.due.debtor
+
+    @property
+    def schedule(self) -> Schedule:
+        """What it was rated by."""
+        return self.due.schedule
 
     @property
     def stage(self) -> str:
@@ -141,6 +162,19 @@ def standing(bill: Bill, notes: Sequence[CreditNote]) -> Standing:
     return Standing(bill.measured_mwh, bill.estimated_mwh)
 
 
+def assessed(bill: Bill, stands: Standing, charges: Sequence[Charge]) -> Assessment:
+    """A billed period anew, by the terms of its bill, from what is known now."""
+    return assess(
+        bill.schedule.tariff,
+        bill.period,
+        stands.slots_mwh,
+        charges,
+        bill.contract_w,
+        policy=bill.policy,
+        month_days=bill.schedule.month_days,
+    )
+
+
 def corrected(bill: Bill, notes: Sequence[CreditNote]) -> Lines:
     """What the house owes in the end: the bill less all its credit notes."""
     lines = bill.lines
@@ -215,7 +249,7 @@ async def add_bills(connection: AsyncConnection, bills: Sequence[Bill]) -> None:
     Raises:
         Conflict: one is of a period that its utility has closed.
     """
-    periods = {(bill.utility, bill.period) for bill in bills}
+    periods = {(bill.utility, bill.due.cycle) for bill in bills}
     for utility, period in sorted(periods, key=str):
         if await is_closed(connection, utility, [period]) == [True]:
             raise Conflict(f"{utility} has closed {period}: no bill of it is issued any more")
@@ -246,6 +280,9 @@ async def add_bills(connection: AsyncConnection, bills: Sequence[Bill]) -> None:
                 "estimated_mwh": bill.estimated_mwh,
                 "stage": bill.stage,
                 "basis": bill.basis,
+                "customer": bill.customer,
+                "cycle_first_day": bill.cycle and bill.cycle.first,
+                "cycle_last_day": bill.cycle and bill.cycle.last,
             }
             | bill.lines._asdict()
             for bill in bills
@@ -306,6 +343,8 @@ def _bill_of_row(row: store.Row) -> Bill:
         run=row["run"],
         estimated_mwh=row["estimated_mwh"],
         basis=row["basis"],
+        customer=row["customer"],
+        cycle=None if row["cycle_first_day"] is None else BillingPeriod(row["cycle_first_day"], row["cycle_last_day"]),
     )
 
 

@@ -23,12 +23,14 @@ class Ledger(NamedTuple):
 
     Attributes:
         fact: begins the fact of every posting, such as `bill:house-1:2026-10-01`.
+        debtor: who owes what the house costs.
         ends_at: of the billing period. Energy and money belong to it however late they are booked, so the event time
             is its last moment.
     """
 
     fact: str
     household: str
+    debtor: str
     utility: str
     currency: str
     ends_at: datetime
@@ -109,7 +111,7 @@ def sale(ledger: Ledger, lines: Lines) -> Iterator[Transfer]:
         return Account(owner, purpose, ledger.currency)
 
     till = account(ledger.utility, "sale")
-    yield from ledger.flow("total", till, account(ledger.household, "receivable"), lines.total)
+    yield from ledger.flow("total", till, account(ledger.debtor, "receivable"), lines.total)
     yield from ledger.flow("revenue", account(ledger.utility, "revenue"), till, lines.subtotal)
     yield from ledger.flow("vat", account(ledger.utility, "tax"), till, lines.vat)
     yield from ledger.flow("fund", account(ledger.utility, "levy"), till, lines.fund)

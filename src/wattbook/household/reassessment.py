@@ -13,7 +13,7 @@ from wattbook.book.lookup import postings_of
 from wattbook.book.posting import post
 from wattbook.book.transfers import Transfer
 from wattbook.household import documents, store, work_list
-from wattbook.household.assessment import Charge, Share, assess
+from wattbook.household.assessment import Charge, Share
 from wattbook.household.billing import Measured, lock, measure_again
 from wattbook.household.charges import charges_in_time
 from wattbook.household.documents import Bill, CreditNote, Standing
@@ -26,8 +26,6 @@ from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import WattbookError
 from wattbook.registry.households import meters_of_households
 from wattbook.registry.validity import Missing
-from wattbook.tariffs.catalogue import household_tariff
-from wattbook.tariffs.schedule import compile_household
 
 
 async def assess_again(
@@ -52,7 +50,7 @@ async def assess_again(
     groups = await _balance_groups(connection, bills, balance_group)
     measured = await measure_again(connection, intervals, bills, now=utc(now))
     notes = await documents.credit_notes_of_bills(connection, [bill.id for bill in bills])
-    schedules = [compile_household(household_tariff(bill.tariff), bill.period) for bill in bills]
+    schedules = [bill.schedule for bill in bills]
     periods = [(bill.household, bill.starts_at, bill.ends_at) for bill in bills]
     charges = await charges_in_time(connection, intervals, periods, schedules, [bill.basis for bill in bills])
     await note_exceptions(connection, intervals, periods, now=now)
@@ -86,12 +84,13 @@ async def _drafted(
 ) -> list[tuple[CreditNote, list[Transfer]]]:
     """The note and its postings; nothing where the energy is what it was."""
     stands = Standing(found.slots_mwh, sum(estimate.energy_mwh for estimate in found.estimates))
-    tariff = household_tariff(bill.tariff)
-    assessed = assess(tariff, bill.period, stands.slots_mwh, charges, bill.contract_w, policy=bill.policy)
+    assessed = documents.assessed(bill, stands, charges)
     credit = documents.corrected(bill, notes).minus(assessed.lines)
     changed = await _changed(connection, bill, notes, found.deliveries)
     revision = len(notes) + 1
-    ledger = Ledger(f"credit:{bill.id}:{revision}", bill.household, bill.utility, bill.currency, bill.ends_at)
+    ledger = Ledger(
+        f"credit:{bill.id}:{revision}", bill.household, bill.debtor, bill.utility, bill.currency, bill.ends_at
+    )
     entries = [
         *redelivered(ledger, balance_group, changed),
         *paid_elsewhere(ledger, moved_shares(moved, assessed.shares)),

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 import msgspec
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.kernel.clock import utc
@@ -54,6 +55,12 @@ async def find_households(connection: AsyncConnection, ids: Sequence[str]) -> li
 async def next_households(connection: AsyncConnection, after: str, limit: int) -> list[Household]:
     """The next ones after an id, in the order of ids."""
     return await store.following(connection, tables.households, Household, after, limit)
+
+
+async def latest_reading_day(connection: AsyncConnection) -> int:
+    """The latest day of the month on which any house is read; 1 where there is none."""
+    found = await connection.execute(select(func.coalesce(func.max(tables.households.c.reading_day), 1)))
+    return int(found.scalar_one())
 
 
 async def meters_of_households(

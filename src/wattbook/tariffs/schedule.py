@@ -115,6 +115,11 @@ class Schedule:
     steps: tuple[Step, ...]
 
     @property
+    def month_days(self) -> int | None:
+        """Of the month that the period is a part of; None: it is billed as a whole one."""
+        return None if self.part == 1 else int(self.period.day_count / self.part)
+
+    @property
     def subtotal_of(self) -> tuple[str, ...]:
         """The charges that sum to the subtotal."""
         return tuple(step.charge.name for step in self.steps if step.charge.line not in LEVIES)
