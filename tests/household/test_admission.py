@@ -11,10 +11,11 @@ from tests.household.test_intake_formats import WALL
 from tests.household.village import HOUR, KWH, MIDNIGHT, NOW, SERVER, YEAR, found
 from wattbook.db.engine import Database
 from wattbook.household import reading_rows
-from wattbook.household.intake.admission import Report, take_in
+from wattbook.household.intake.admission import take_in
 from wattbook.household.intake.csv_rows import read_csv
 from wattbook.household.intake.items import EXPORT, IMPORT, Complaint, IntervalReading, Item, RegisterReading
 from wattbook.household.intake.registers import advance
+from wattbook.household.intake.report import Report
 from wattbook.household.intervals import IntervalStore, MeterSpan
 from wattbook.household.reading_rows import Channel
 from wattbook.household.work_list import Kind, open_work

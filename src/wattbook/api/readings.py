@@ -17,11 +17,12 @@ from wattbook.api.documents import Exact
 from wattbook.api.errors import BodyTooLarge
 from wattbook.api.services import Services
 from wattbook.household import reading_rows, vee, work_list
-from wattbook.household.intake.admission import Report, take_in
+from wattbook.household.intake.admission import take_in
 from wattbook.household.intake.csv_layout import shipped_layouts
 from wattbook.household.intake.formats import FORMATS, reader_of
 from wattbook.household.intake.items import Item
 from wattbook.household.intake.push import read_push
+from wattbook.household.intake.report import Report
 from wattbook.household.intervals import Interval, IntervalStore, MeterSpan
 from wattbook.household.reassessment import assess_again
 from wattbook.household.work_list import Kind, WorkItem

@@ -13,9 +13,10 @@ from rich.table import Table
 from wattbook.config import Settings
 from wattbook.db.engine import Database
 from wattbook.household import tending
-from wattbook.household.intake.admission import Report, take_in
+from wattbook.household.intake.admission import take_in
 from wattbook.household.intake.formats import FORMATS, reader_of
 from wattbook.household.intake.items import FILE_BYTES_MAX, Item
+from wattbook.household.intake.report import Report
 from wattbook.household.intervals import IntervalStore
 from wattbook.household.reassessment import assess_again
 from wattbook.household.tending import Tended

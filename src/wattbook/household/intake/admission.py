@@ -6,9 +6,8 @@ values for one interval in one source contradict each other, and neither is take
 told with its line and kept in quarantine; what is right beside it is stored, in one batch.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -18,53 +17,19 @@ from wattbook.household import reading_rows, reviews
 from wattbook.household.intake.items import Complaint, IntervalReading, Item, RegisterReading
 from wattbook.household.intake.matching import Matcher
 from wattbook.household.intake.registers import take_in_registers
+from wattbook.household.intake.report import Report
 from wattbook.household.interval_schema import ENERGY_MWH_MAX, MINUTES, TEXT_LENGTH_MAX, Interval, readings
 from wattbook.household.intervals import IntervalStore, MeterSpan
 from wattbook.kernel.clock import format_rfc3339, utc
 from wattbook.kernel.errors import InvalidInput
 
 SOURCE_LENGTH_MAX: Final = 150
-QUARANTINED_MAX: Final = 10_000
-"""Of one source; what is beyond is counted."""
 TIME_TOLERANCE: Final = timedelta(seconds=30)
 """A meter's clock may be so far off the beginning of its interval, and is then put right."""
 POWER_W_MAX: Final = 250_000
 """What can pass the meter of a house, if nothing else is known of it: more is a wrong unit or a wrong multiplier."""
 
 Key = tuple[str, str, datetime]
-
-
-@dataclass(slots=True)
-class Report:
-    """What became of the lines of a source.
-
-    Attributes:
-        new, changed, known: intervals: stored, stored as another version, and there already with the same content.
-        registers: register readings stored; `derived` intervals were made of their differences.
-        refused: why lines were not taken in, at most the first 10,000; `refused_count` counts all.
-        bills: issued bills that these readings change.
-    """
-
-    source: str
-    new: int = 0
-    changed: int = 0
-    known: int = 0
-    registers: int = 0
-    registers_known: int = 0
-    derived: int = 0
-    refused: list[Complaint] = field(default_factory=list)
-    refused_count: int = 0
-    bills: int = 0
-
-    @property
-    def reasons(self) -> dict[str, int]:
-        """How often each code stands among the shown complaints."""
-        return dict(Counter(complaint.code for complaint in self.refused))
-
-    def refuse(self, complaint: Complaint) -> None:
-        self.refused_count += 1
-        if len(self.refused) < QUARANTINED_MAX:
-            self.refused.append(complaint)
 
 
 async def take_in(

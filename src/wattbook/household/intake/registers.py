@@ -9,21 +9,19 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.household import reading_rows, work_list
 from wattbook.household.intake.items import Complaint, IntervalReading, RegisterReading
+from wattbook.household.intake.matching import Matcher
+from wattbook.household.intake.report import Report
 from wattbook.household.interval_schema import MINUTES
 from wattbook.household.reading_rows import Channel
 from wattbook.household.work_list import Finding, Kind
 from wattbook.kernel.clock import format_rfc3339
 from wattbook.kernel.units import MWH_PER_KWH
-
-if TYPE_CHECKING:
-    from wattbook.household.intake.admission import Report
-    from wattbook.household.intake.matching import Matcher
 
 VALUE_MWH_MAX: Final = 10**18
 POWER_W_MAX: Final = 250_000
@@ -51,8 +49,8 @@ def advance(before_mwh: int, after_mwh: int, lasting: timedelta, channel: Channe
 async def take_in_registers(
     connection: AsyncConnection,
     given: Sequence[RegisterReading],
-    report: "Report",
-    matcher: "Matcher",
+    report: Report,
+    matcher: Matcher,
     *,
     now: datetime,
     dry_run: bool,
@@ -78,7 +76,7 @@ async def take_in_registers(
     return intervals
 
 
-def _is_sound(reading: RegisterReading, report: "Report", now: datetime) -> bool:
+def _is_sound(reading: RegisterReading, report: Report, now: datetime) -> bool:
     complaint = None
     if reading.at > now:
         complaint = Complaint(reading.line, "future", f"read at {format_rfc3339(reading.at)}", _content(reading))
@@ -93,7 +91,7 @@ async def _keep(
     connection: AsyncConnection,
     given: Sequence[RegisterReading],
     stored: Sequence[reading_rows.StoredRegister],
-    report: "Report",
+    report: Report,
     now: datetime,
     dry_run: bool,
 ) -> list[RegisterReading]:
