@@ -42,7 +42,8 @@ async def found(connection: AsyncConnection, *houses: str) -> None:
     await parties.add_suppliers(connection, [Supplier("KR*KPW", "Village power")])
     await parties.add_balance_groups(connection, [BalanceGroup(BALANCE_GROUP, "KR*KPW")])
     await parties.add_network_operators(connection, [NetworkOperator(GRID, "Village grid")])
-    await customers.add_customers(connection, [Customer("kim", "KR*KPW", "Kim", "ko", AccountKind.POSTPAID, "KRW")])
+    people = [Customer(name.lower(), "KR*KPW", name, "ko", AccountKind.POSTPAID, "KRW") for name in ("Kim", "Lee")]
+    await customers.add_customers(connection, people)
     await households.add_households(connection, [Household(each, "kim", "1 Hill", TARIFF.name) for each in houses])
     for house in houses:
         await add_meter(connection, f"M-{house}", house, YEAR)

@@ -1,6 +1,6 @@
 """Supply points: one row for a plain house, and None for whatever needs a closer look."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,16 +10,19 @@ from tests.household.village import GRID, YEAR
 from wattbook.db.engine import Database
 from wattbook.kernel.errors import InvalidInput
 from wattbook.registry import households, meters, parties
+from wattbook.registry.contracts import ALWAYS, Contract, add_contract
 from wattbook.registry.households import Household
 from wattbook.registry.meters import OBIS_IMPORT, Measures, Meter, MeterNetwork, MeterPlace
 from wattbook.registry.parties import NetworkOperator
-from wattbook.registry.supply_points import Billable, SupplyPoint, billable_households, supply_points
+from wattbook.registry.supply_points import Billable, Cycle, SupplyPoint, billable_households, supply_points
 
 SINCE, MIDDLE, UNTIL = (datetime(2026, 10, day, tzinfo=UTC) for day in (1, 15, 31))
+DAYS = date(2026, 10, 1), date(2026, 10, 30)
+LOW = village.TARIFF.name
 
 
 async def ask(connection: AsyncConnection, *houses: str) -> list[SupplyPoint | None]:
-    return await supply_points(connection, houses, SINCE, UNTIL)
+    return await supply_points(connection, houses, SINCE, UNTIL, DAYS)
 
 
 async def test_a_plain_house_has_its_meter_its_network_and_its_power(database: Database) -> None:
@@ -29,8 +32,8 @@ async def test_a_plain_house_has_its_meter_its_network_and_its_power(database: D
             connection, [Household("b", "kim", "1 Hill", village.TARIFF.name, contract_w=5_000)]
         )
         assert await ask(connection, "a", "b") == [
-            SupplyPoint("M-a", OBIS_IMPORT, GRID, None),
-            SupplyPoint("M-b", OBIS_IMPORT, GRID, 5_000),
+            SupplyPoint("M-a", OBIS_IMPORT, GRID, None, LOW, None),
+            SupplyPoint("M-b", OBIS_IMPORT, GRID, 5_000, LOW, None),
         ]
 
 
@@ -68,7 +71,7 @@ async def test_what_is_not_plain_needs_a_closer_look(database: Database) -> None
         )
         odd = ["two-meters", "no-meter", "moved-in", "network-changed", "feeds-only", "no-network"]
         assert await ask(connection, *odd) == [None] * len(odd)
-        assert await ask(connection, "plain") == [SupplyPoint("M-plain", OBIS_IMPORT, GRID, None)]
+        assert await ask(connection, "plain") == [SupplyPoint("M-plain", OBIS_IMPORT, GRID, None, LOW, None)]
 
 
 async def test_houses_are_listed_by_tariff_and_meter(database: Database) -> None:
@@ -80,14 +83,42 @@ async def test_houses_are_listed_by_tariff_and_meter(database: Database) -> None
         for meter, house in (("M-2", "a"), ("M-1", "b"), ("M-3", "z")):
             await village.add_meter(connection, meter, house, YEAR)
         await village.add_meter(connection, "M-0", "z", datetime(2027, 1, 1, tzinfo=UTC))
-        assert await billable_households(connection, SINCE, UNTIL) == [
-            Billable("z", "kr-jeju-time-of-use", "M-3"),
-            Billable("b", village.TARIFF.name, "M-1"),
-            Billable("a", village.TARIFF.name, "M-2"),
+        cycles = [Cycle(1, *DAYS, SINCE, UNTIL)]
+        assert await billable_households(connection, cycles) == [
+            Billable("z", "kr-jeju-time-of-use", "M-3", *DAYS, DAYS[:1]),
+            Billable("b", LOW, "M-1", *DAYS, DAYS[:1]),
+            Billable("a", LOW, "M-2", *DAYS, DAYS[:1]),
         ]
-        assert await billable_households(connection, SINCE, UNTIL, ["none", "a"]) == [
-            Billable("a", village.TARIFF.name, "M-2"),
-            Billable("none", "other", ""),
+        assert await billable_households(connection, cycles, ["none", "a"]) == [
+            Billable("a", LOW, "M-2", *DAYS, DAYS[:1]),
+            Billable("none", "other", "", *DAYS, DAYS[:1]),
+        ]
+
+
+async def test_houses_are_listed_by_their_reading_day_and_their_contracts(database: Database) -> None:
+    """One is read on the 5th; in another people move, and the tariff changes; nobody lives in a third."""
+    fifth = Cycle(5, date(2026, 10, 5), date(2026, 11, 4), SINCE, UNTIL)
+    async with database.transaction() as connection:
+        await village.found(connection, "calm", "busy", "empty", "fifth")
+        await households.add_households(connection, [Household("fifth", "kim", "5 Hill", LOW, reading_day=5)])
+        for contract in (
+            Contract("busy", "kim", LOW, ALWAYS, date(2026, 10, 9)),
+            Contract("busy", "lee", LOW, date(2026, 10, 10), date(2026, 10, 19)),
+            Contract("busy", "lee", "kr-jeju-time-of-use", date(2026, 10, 20), contract_w=3_000),
+            Contract("calm", "lee", LOW, ALWAYS, contract_w=4_000),
+            Contract("empty", "kim", LOW, ALWAYS, date(2026, 9, 30)),
+        ):
+            await add_contract(connection, contract)
+        assert await billable_households(connection, [Cycle(1, *DAYS, SINCE, UNTIL), fifth]) == [
+            Billable("busy", "kr-jeju-time-of-use", "M-busy", *DAYS, (date(2026, 10, 20),)),
+            Billable("busy", LOW, "M-busy", *DAYS, (date(2026, 10, 1), date(2026, 10, 10))),
+            Billable("calm", LOW, "M-calm", *DAYS, DAYS[:1]),
+            Billable("fifth", LOW, "M-fifth", *fifth[1:3], (date(2026, 10, 5),)),
+        ]
+        assert await ask(connection, "calm", "busy", "empty") == [
+            SupplyPoint("M-calm", OBIS_IMPORT, GRID, 4_000, LOW, "lee"),
+            None,
+            None,
         ]
 
 

@@ -9,10 +9,10 @@ Readings are summed for a block of chunks in one pass, before the houses are loc
 since is summed again by itself under the locks of its chunk; what comes after those is a late reading.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from hashlib import sha256
 from itertools import groupby
@@ -27,10 +27,12 @@ from wattbook.household.bill_run_rows import Chunk, ChunkTotals, Refusal
 from wattbook.household.billing import Utility
 from wattbook.household.chunk_billing import ChunkBilling, Sums, Timing
 from wattbook.household.intervals import IntervalStore
+from wattbook.household.periods import READING_DAYS, period_of_month
 from wattbook.household.slot_sums import Register, sum_slots
 from wattbook.kernel.clock import format_rfc3339, utc
 from wattbook.kernel.errors import InvalidInput, NotFound, WattbookError
-from wattbook.registry.supply_points import Billable, billable_households, supply_points
+from wattbook.registry.households import find_households
+from wattbook.registry.supply_points import Billable, Cycle, billable_households, supply_points
 from wattbook.tariffs.catalogue import household_tariff
 from wattbook.tariffs.hours import bounds
 from wattbook.tariffs.period import BillingPeriod
@@ -91,6 +93,9 @@ class BillRun:
         clock: gives the time of issue of each chunk's bills.
         engine: sums the readings: `duckdb`, or `spark`.
         progress: is told after each chunk.
+        period: days, billed of every house; or, by cycle, a calendar month.
+        by_cycle: each house is billed for its own period that begins in the month, by its reading day. Houses whose
+            period is not over yet are left to a later run.
         chunk_houses: how many houses one transaction bills.
     """
 
@@ -103,6 +108,7 @@ class BillRun:
     progress: Callable[[Progress], None] = lambda _: None
     chunk_houses: int = CHUNK_HOUSES
     households: tuple[str, ...] | None = None
+    by_cycle: bool = False
 
     async def run(self) -> RunReport:
         """Bill every house that has no bill of the period.
@@ -134,7 +140,7 @@ class BillRun:
 
     async def _number(self) -> tuple[int | None, bool]:
         """The run to go on with, or a new one; None if every house has its bill."""
-        period, selection = (self.period.first, self.period.last), _selection(self.households)
+        period, selection = (self.period.first, self.period.last), _selection(self.households, self.by_cycle)
         async with self.database.transaction() as connection:
             begun = await bill_run_rows.open_run(connection, *period, self.utility.party, selection)
             if begun is not None:
@@ -151,33 +157,49 @@ class BillRun:
             ), False
 
     async def _chunks(self, connection: AsyncConnection) -> list[Chunk]:
-        """The houses without a bill of the period, by tariff and meter."""
+        """The houses without a bill of their period, by tariff, period and meter."""
         houses = await self._billable(connection)
-        billed = await bill_run_rows.billed_houses(connection, self.period.first, self.period.last)
+        cycles = sorted({(each.first, each.last) for each in houses})
+        billed = await bill_run_rows.billed_days(connection, [BillingPeriod(*cycle) for cycle in cycles])
         chunks: list[Chunk] = []
-        for tariff, group in groupby(houses, key=lambda each: each.tariff):
-            open_houses = [each.household for each in group if each.household not in billed]
-            schedule = self._schedule(tariff)
-            if open_houses and isinstance(schedule, Schedule) and bounds(schedule)[1] > utc(self.clock()):
-                raise InvalidInput(f"{self.period} is not over before {format_rfc3339(bounds(schedule)[1])}")
+        later: list[datetime] = []
+        is_any_over = False
+        for (tariff, first, last), group in groupby(houses, key=lambda each: (each.tariff, each.first, each.last)):
+            open_houses = [each.household for each in group if _is_open(each, billed)]
+            schedule = self._schedule(tariff, BillingPeriod(first, last))
+            if isinstance(schedule, Schedule) and bounds(schedule)[1] > utc(self.clock()):
+                later += [bounds(schedule)[1]] if open_houses else []
+                continue
+            is_any_over = True
             for start in range(0, len(open_houses), self.chunk_houses):
-                chunks.append(Chunk(len(chunks), tariff, open_houses[start : start + self.chunk_houses]))
+                chunks.append(Chunk(len(chunks), tariff, first, last, open_houses[start : start + self.chunk_houses]))
+        if later and not (is_any_over and self.by_cycle):
+            raise InvalidInput(f"{self.period} is not over before {format_rfc3339(min(later))}")
         return chunks
 
     async def _billable(self, connection: AsyncConnection) -> list[Billable]:
         if self.households is not None and len(self.households) > SELECTED_MAX:
             raise InvalidInput(f"at most {SELECTED_MAX} houses are named, not {len(self.households)}")
-        # The widest time that the period has in any time zone; who is not measured in his own is refused there.
-        since, until = _widest(self.period)
-        houses = await billable_households(connection, since, until, self.households)
+        houses = await billable_households(connection, self._cycles(), self.households)
         if missing := sorted(set(self.households or ()) - {each.household for each in houses}):
+            if (await find_households(connection, missing[:1]))[0] is not None:
+                raise InvalidInput(f"household {missing[0]}, {self.period}: nobody has a contract")
             raise NotFound(f"household {missing[0]} is not registered", household=missing[0])
         return houses
 
-    def _schedule(self, tariff: str) -> Schedule | WattbookError:
+    def _cycles(self) -> list[Cycle]:
+        """The period of the houses of each reading day."""
+        month = f"{self.period.first:%Y-%m}"
+        periods = [period_of_month(month, day) if self.by_cycle else self.period for day in READING_DAYS]
+        return [
+            Cycle(day, period.first, period.last, *_widest(period))
+            for day, period in zip(READING_DAYS, periods, strict=True)
+        ]
+
+    def _schedule(self, tariff: str, period: BillingPeriod) -> Schedule | WattbookError:
         """The tariff for the period, or why it cannot be billed by: it is not known, or not in this time."""
         try:
-            return compile_household(household_tariff(tariff), self.period)
+            return compile_household(household_tariff(tariff), period)
         except WattbookError as error:
             return error
 
@@ -204,7 +226,7 @@ class BillRun:
         self, run: int | None, block: Sequence[Chunk]
     ) -> Callable[[AsyncConnection, Chunk], Awaitable[tuple[ChunkTotals, Timing]]]:
         """What is done with each chunk of a block, after its readings were summed."""
-        schedule = self._schedule(block[0].tariff)
+        schedule = self._schedule(block[0].tariff, block[0].period)
         if not isinstance(schedule, Schedule):
             return partial(self._refuse, run, schedule)
         sums = await self._sum(schedule, [house for chunk in block for house in chunk.households])
@@ -231,7 +253,8 @@ class BillRun:
         """What the supply points of these houses measured in the period."""
         since, until = bounds(schedule)
         async with self.database.snapshot() as connection:
-            points = await supply_points(connection, households, since, until)
+            days = (schedule.period.first, schedule.period.last)
+            points = await supply_points(connection, households, since, until, days)
             manifest = await self.intervals.manifest(connection, since, until)
             batches = await self.intervals.batches(connection, since, until)
         registers = list(dict.fromkeys(Register(point.meter, point.register) for point in points if point is not None))
@@ -240,18 +263,23 @@ class BillRun:
 
 
 def _blocks(chunks: Sequence[Chunk]) -> list[list[Chunk]]:
-    """Chunks of one tariff, as many as are summed together."""
+    """Chunks of one tariff and period, as many as are summed together."""
     blocks: list[list[Chunk]] = []
-    for _, group in groupby(chunks, key=lambda chunk: chunk.tariff):
-        of_tariff = list(group)
-        blocks += [of_tariff[start : start + BLOCK_CHUNKS] for start in range(0, len(of_tariff), BLOCK_CHUNKS)]
+    for _, group in groupby(chunks, key=lambda chunk: (chunk.tariff, chunk.period)):
+        alike = list(group)
+        blocks += [alike[start : start + BLOCK_CHUNKS] for start in range(0, len(alike), BLOCK_CHUNKS)]
     return blocks
 
 
-def _selection(households: Sequence[str] | None) -> str:
-    if households is None:
-        return ""
-    return sha256("\x1f".join(sorted(set(households))).encode()).hexdigest()
+def _is_open(house: Billable, billed: Set[tuple[str, date]]) -> bool:
+    """A bill of it is not issued yet."""
+    return any((house.household, day) not in billed for day in house.bill_days)
+
+
+def _selection(households: Sequence[str] | None, by_cycle: bool) -> str:
+    """What a run is about beside its days."""
+    named = "" if households is None else sha256("\x1f".join(sorted(set(households))).encode()).hexdigest()
+    return f"by cycle {named}".rstrip() if by_cycle else named
 
 
 def _agree(totals: dict[str, ChunkTotals], control: dict[str, ChunkTotals]) -> bool:
@@ -263,5 +291,6 @@ def _agree(totals: dict[str, ChunkTotals], control: dict[str, ChunkTotals]) -> b
 
 
 def _widest(period: BillingPeriod) -> tuple[datetime, datetime]:
+    """The widest time that the period has in any time zone; who is not measured in his own is refused there."""
     first = datetime.combine(period.first, time(), UTC) - timedelta(hours=14)
     return first, datetime.combine(period.last, time(), UTC) + timedelta(hours=24 + 12)

@@ -5,22 +5,30 @@ from contextlib import asynccontextmanager
 from datetime import date, datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import insert, text
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.db.engine import Database, fetch
 from wattbook.household import tables
 from wattbook.kernel.errors import Conflict
+from wattbook.tariffs.period import BillingPeriod
 
 _RUNNING: Final = "hashtextextended('household.bill_runs', 0)"
 
 
 class Chunk(NamedTuple):
-    """Houses that are billed by one transaction; all of one tariff."""
+    """Houses that are billed by one transaction; all of one tariff and billing period, from first to last day."""
 
     number: int
     tariff: str
+    first_day: date
+    last_day: date
     households: list[str]
+
+    @property
+    def period(self) -> BillingPeriod:
+        return BillingPeriod(self.first_day, self.last_day)
 
 
 class ChunkTotals(NamedTuple):
@@ -105,8 +113,10 @@ async def begin_run(
 async def open_chunks(connection: AsyncConnection, run: int) -> list[Chunk]:
     found = await connection.execute(
         text("""
-            SELECT number, tariff, households FROM household.bill_run_chunks
-            WHERE run = :run AND done_at IS NULL ORDER BY number
+            SELECT chunk.number, tariff, coalesce(chunk.first_day, run.first_day),
+                   coalesce(chunk.last_day, run.last_day), households
+            FROM household.bill_run_chunks AS chunk JOIN household.bill_runs AS run ON run.number = chunk.run
+            WHERE run = :run AND done_at IS NULL ORDER BY chunk.number
         """),
         {"run": run},
     )
@@ -122,8 +132,10 @@ async def finish_chunk(
     now: datetime,
 ) -> None:
     if refusals:
+        # A house that changed its tariff within the period is in two chunks: it is listed once.
         await connection.execute(
-            insert(tables.bill_run_refusals), [refusal._asdict() | {"run": run} for refusal in refusals]
+            insert(tables.bill_run_refusals).on_conflict_do_nothing(),
+            [refusal._asdict() | {"run": run} for refusal in refusals],
         )
     finished = await connection.execute(
         text("""
@@ -180,21 +192,32 @@ async def refusals_of_run(connection: AsyncConnection, run: int, limit: int) -> 
     return [Refusal(*row) for row in found]
 
 
+class Issued(NamedTuple):
+    """A bill of a house; `cycle` is the billing period that it is a part of, or is."""
+
+    household: str
+    id: str
+    period: BillingPeriod
+    cycle: BillingPeriod
+
+
 async def bills_in_time(
     connection: AsyncConnection, households: Sequence[str], since: datetime, until: datetime
-) -> list[tuple[str, str, date, date]]:
-    """Bills of these houses that share any moment with the time: household, id, first and last day."""
+) -> list[Issued]:
+    """Bills of these houses that share any moment with the time."""
     rows = await fetch(
         connection,
         """
-        SELECT bill.household, bill.id, bill.first_day, bill.last_day FROM unnest(%s::text[]) AS asked(household)
+        SELECT bill.household, bill.id, bill.first_day, bill.last_day, coalesce(bill.cycle_first_day, bill.first_day),
+               coalesce(bill.cycle_last_day, bill.last_day)
+        FROM unnest(%s::text[]) AS asked(household)
         CROSS JOIN LATERAL (
             SELECT * FROM household.bills WHERE household = asked.household AND starts_at < %s AND %s < ends_at OFFSET 0
         ) AS bill
         """,
         (list(households), until, since),
     )
-    return [(row[0], row[1], row[2], row[3]) for row in rows]
+    return [Issued(row[0], row[1], BillingPeriod(*row[2:4]), BillingPeriod(*row[4:6])) for row in rows]
 
 
 async def paid_parts(
@@ -219,10 +242,14 @@ async def paid_parts(
     return [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
 
 
-async def billed_houses(connection: AsyncConnection, first: date, last: date) -> set[str]:
-    """Houses with a bill of just this period."""
+async def billed_days(connection: AsyncConnection, cycles: Sequence[BillingPeriod]) -> set[tuple[str, date]]:
+    """Houses and the first days of their bills of just these billing periods, or of parts of them."""
     found = await connection.execute(
-        text("SELECT household FROM household.bills WHERE first_day = :first AND last_day = :last"),
-        {"first": first, "last": last},
+        text("""
+            SELECT household, first_day FROM household.bills
+            WHERE (coalesce(cycle_first_day, first_day), coalesce(cycle_last_day, last_day))
+                IN (SELECT * FROM unnest(CAST(:firsts AS date[]), CAST(:lasts AS date[])))
+        """),
+        {"firsts": [cycle.first for cycle in cycles], "lasts": [cycle.last for cycle in cycles]},
     )
-    return set(found.scalars())
+    return {(row[0], row[1]) for row in found}

@@ -2,8 +2,8 @@
 
 It gives each house the very bill that `bill_period` would. What differs is how it gets there: sums come from one pass
 over the readings of many chunks, and all houses are rated by one array computation. Houses that are not plain, because
-they moved or changed their meter within the period, their readings have gaps, or some came after that pass, go through
-`bill_period`.
+people moved, the tariff or a meter was changed within the period, their readings have gaps, or some came after that
+pass, go through `bill_dues`.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,9 +22,10 @@ from wattbook.book.transfers import Entry, Span, fact_id
 from wattbook.household import bill_run_rows, documents, store
 from wattbook.household.assessment import PER_INTERVAL, RE_RATED, Charge, Lines, Share, set_off
 from wattbook.household.bill_run_rows import Chunk, ChunkTotals, Refusal
-from wattbook.household.billing import HOUSEHOLDS_MAX, Utility, bill_period
+from wattbook.household.billing import Utility, bill_dues
 from wattbook.household.charges import MOMENT
 from wattbook.household.documents import Bill
+from wattbook.household.dues import Due, dues
 from wattbook.household.exceptions import beyond_meters, note_exceptions
 from wattbook.household.intervals import IntervalStore
 from wattbook.household.postings import Delivery, Ledger, deliveries, paid_elsewhere, sale
@@ -36,7 +37,6 @@ from wattbook.registry.supply_points import SupplyPoint, supply_points
 from wattbook.tariffs.hours import bounds, slot_at
 from wattbook.tariffs.household_bulk import Bills, rate_many
 from wattbook.tariffs.household_data import LINES
-from wattbook.tariffs.period import BillingPeriod
 from wattbook.tariffs.schedule import Schedule
 
 
@@ -56,6 +56,13 @@ class Timing(NamedTuple):
 
     def plus(self, other: "Timing") -> "Timing":
         return Timing(self.rate_s + other.rate_s, self.post_s + other.post_s)
+
+
+class _Issued(NamedTuple):
+    """Bills there are: whether the one of a house is of this very period, and those of parts of it."""
+
+    houses: dict[str, bool]
+    parts: set[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +101,7 @@ class ChunkBilling:
         await lock_meters(connection, {register.meter_no for register in sums.rows})
         await store.lock_houses(connection, chunk.households)
         issued, refusals = await self._issued(connection, chunk.households)
-        open_houses = [house for house in chunk.households if house not in issued]
+        open_houses = [house for house in chunk.households if house not in issued.houses]
         plain, others = await self._sorted(connection, open_houses, sums)
         assessed, unrated = await self.assess(connection, plain, sums)
         refusals += unrated
@@ -103,32 +110,49 @@ class ChunkBilling:
         paid = [(assessed.households[place], *bounds(self.schedule)) for place in assessed.shares]
         if paid:
             await note_exceptions(connection, self.intervals, paid, now=now)
-        for start in range(0, len(others), HOUSEHOLDS_MAX):
-            slice_of_others = others[start : start + HOUSEHOLDS_MAX]
-            outcomes = await bill_period(
-                connection, self.intervals, slice_of_others, self.schedule.period, self.utility, now=now, run=self.run
-            )
-            bills += [outcome for outcome in outcomes if isinstance(outcome, Bill)]
-            refusals += [
-                _refusal(house, outcome)
-                for house, outcome in zip(slice_of_others, outcomes, strict=True)
-                if isinstance(outcome, WattbookError)
-            ]
-        totals = _totals(bills, known=sum(issued.values()), refused=len(refusals))
+        others_billed, others_refused = await self._bill_others(connection, others, now)
+        refusals += others_refused
+        bills += [bill for bill in others_billed if bill.id not in issued.parts]
+        known = sum(issued.houses.values()) + sum(bill.id in issued.parts for bill in others_billed)
+        totals = _totals(bills, known=known, refused=len(refusals))
         await bill_run_rows.finish_chunk(connection, self.run, chunk, totals, refusals, now)
         return totals, Timing(rated - started, perf_counter() - rated)
+
+    async def _bill_others(
+        self, connection: AsyncConnection, households: Sequence[str], now: datetime
+    ) -> tuple[list[Bill], list[Refusal]]:
+        """The bills of houses that need a closer look, also those that they had before, under the tariff of the chunk.
+
+        What is due under another tariff is in a chunk of that one.
+        """
+        tariff = self.schedule.tariff.name
+        asked = [
+            due
+            for due in await dues(connection, households, self.schedule.period)
+            if isinstance(due, Due) and due.tariff == tariff
+        ]
+        outcomes = await bill_dues(connection, self.intervals, asked, self.utility, now=now, run=self.run)
+        changed = InvalidInput(f"{tariff} does not hold there any more: the next run bills it")
+        gone = sorted(set(households) - {due.household for due in asked})
+        refusals = [_refusal(house, changed) for house in gone]
+        refusals += [
+            _refusal(due.household, outcome)
+            for due, outcome in zip(asked, outcomes, strict=True)
+            if isinstance(outcome, WattbookError)
+        ]
+        return [outcome for outcome in outcomes if isinstance(outcome, Bill)], refusals
 
     async def try_out(self, connection: AsyncConnection, chunk: Chunk, sums: Sums) -> tuple[ChunkTotals, Timing]:
         """What `bill` would do for the plain houses; writes nothing. The others are counted as refused."""
         started = perf_counter()
         issued, refusals = await self._issued(connection, chunk.households)
-        open_houses = [house for house in chunk.households if house not in issued]
+        open_houses = [house for house in chunk.households if house not in issued.houses]
         plain, others = await self._sorted(connection, open_houses, sums)
         assessed, unrated = await self.assess(connection, plain, sums)
         coin = Currency.of(self.schedule.tariff.currency).coin
         totals = ChunkTotals(
             billed=len(assessed.households),
-            known=sum(issued.values()),
+            known=sum(issued.houses.values()),
             refused=len(refusals) + len(unrated) + len(others),
             metered_mwh=int(assessed.measured.sum()),
             household_mwh=int(assessed.left.sum()),
@@ -183,20 +207,21 @@ class ChunkBilling:
                 for charge in charges
             ]
 
-    async def _issued(
-        self, connection: AsyncConnection, households: Sequence[str]
-    ) -> tuple[dict[str, bool], list[Refusal]]:
-        """Houses that have a bill in this time: whether it is of this very period; a refusal where it is not."""
+    async def _issued(self, connection: AsyncConnection, households: Sequence[str]) -> tuple[_Issued, list[Refusal]]:
+        """What houses have of this time; a refusal where a bill is of another period."""
         since, until = bounds(self.schedule)
-        issued: dict[str, bool] = {}
+        period = self.schedule.period
+        known = _Issued({}, set())
         refusals = []
-        for house, bill_id, first, last in await bill_run_rows.bills_in_time(connection, households, since, until):
-            is_same = BillingPeriod(first, last) == self.schedule.period
-            if not is_same and house not in issued:
-                words = f"it has a bill for {first}..{last}, which overlaps {self.schedule.period}"
+        for house, bill_id, days, cycle in await bill_run_rows.bills_in_time(connection, households, since, until):
+            if cycle == period and days != period:
+                known.parts.add(bill_id)
+                continue
+            if days != period and house not in known.houses:
+                words = f"it has a bill for {days}, which overlaps {period}"
                 refusals.append(_refusal(house, Conflict(words, bill=bill_id)))
-            issued[house] = is_same
-        return issued, refusals
+            known.houses[house] = days == period
+        return known, refusals
 
     async def _sorted(
         self, connection: AsyncConnection, households: Sequence[str], sums: Sums
@@ -207,11 +232,13 @@ class ChunkBilling:
         others: list[str] = []
         if self.utility.policy != RE_RATED:  # the others are no bill of what is left
             return plain, list(households)
-        points = await supply_points(connection, households, since, until)
+        days = (self.schedule.period.first, self.schedule.period.last)
+        points = await supply_points(connection, households, since, until, days)
         read_since = await self.intervals.meters_since(connection, sums.batches, since, until)
         for house, point in zip(households, points, strict=True):
             row = None if point is None else sums.rows.get(Register(point.meter, point.register))
             is_plain = row is not None and sums.measured.is_whole[row] and not sums.measured.has_estimates[row]
+            is_plain = is_plain and point is not None and point.tariff == self.schedule.tariff.name
             if point is not None and is_plain and point.meter not in read_since:
                 plain.append((house, point))
             else:
@@ -244,7 +271,9 @@ class ChunkBilling:
         drafted: list[tuple[Bill, list[Entry]]] = []
         for place, (house, point) in enumerate(zip(assessed.households, assessed.points, strict=True)):
             bill_id = f"{house}:{period.first}"
-            ledger = Ledger(f"bill:{bill_id}", house, house, self.utility.party, tariff.currency, until)
+            ledger = Ledger(
+                f"bill:{bill_id}", house, point.customer or house, self.utility.party, tariff.currency, until
+            )
             metered_mwh = sum(measured[place])
             shares = assessed.shares.get(place, {})
             entries: list[Entry] = [
@@ -278,6 +307,7 @@ class ChunkBilling:
                 slots_mwh=tuple(measured[place]) if len(measured[place]) > 1 else None,
                 contract_w=point.contract_w,
                 run=self.run,
+                customer=point.customer,
             )
             drafted.append((bill, entries))
         return drafted

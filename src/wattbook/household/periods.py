@@ -5,11 +5,13 @@ A period is named by the month in which it begins. A month without the reading d
 
 from calendar import monthrange
 from datetime import date, timedelta
+from typing import Final
 
 from wattbook.kernel.errors import InvalidInput
 from wattbook.tariffs.period import BillingPeriod
 
 ONE_DAY = timedelta(days=1)
+READING_DAYS: Final = range(1, 32)
 
 
 def period_of_month(month: str, reading_day: int) -> BillingPeriod:

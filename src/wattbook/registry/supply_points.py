@@ -1,12 +1,13 @@
 """Supply points: for each of many households, the one meter and network that feed it through a whole period.
 
-A bill run asks this for thousands of houses at once. Nearly every house has one meter, on one network, all the time;
-for those the answer is one row. A house that moved, changed its meter or has several is answered with None, and whoever
-asks looks at it closely (`meters_of_households`, `places_of_meters`, `allocate_meters`).
+A bill run asks this for thousands of houses at once. Nearly every house has one meter, on one network, and one customer
+under one tariff all the time; for those the answer is one row. A house whose people moved, that changed its tariff or
+its meter or has several is answered with None, and whoever asks looks at it closely (`contracts_of_households`,
+`meters_of_households`, `places_of_meters`, `allocate_meters`).
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,55 +17,111 @@ from wattbook.kernel.clock import utc
 
 
 class SupplyPoint(NamedTuple):
-    """`register` counts what the house draws through the meter; `contract_w` is its contracted power."""
+    """`register` counts what the house draws through the meter; `contract_w` is its contracted power.
+
+    `customer` lives there by contract; None: the house has no contracts.
+    """
 
     meter: str
     register: str
     network_operator: str
     contract_w: int | None
+    tariff: str
+    customer: str | None
+
+
+class Cycle(NamedTuple):
+    """The billing period of houses that are read on a day of the month, and the widest time that it has anywhere."""
+
+    reading_day: int
+    first: date
+    last: date
+    since: datetime
+    until: datetime
 
 
 class Billable(NamedTuple):
-    """A household, its tariff, and a meter that measured it in the time asked for, if any: the lowest number."""
+    """A household and a tariff that it has within its billing period from `first` to `last`.
+
+    Attributes:
+        meter: that measured it in the time, if any: the lowest number.
+        bill_days: on which its bills under this tariff begin; several where people moved.
+    """
 
     household: str
     tariff: str
     meter: str
+    first: date
+    last: date
+    bill_days: tuple[date, ...]
 
 
 async def billable_households(
-    connection: AsyncConnection, since: datetime, until: datetime, only: Sequence[str] | None = None
+    connection: AsyncConnection, cycles: Sequence[Cycle], only: Sequence[str] | None = None
 ) -> list[Billable]:
-    """The households that a meter measured at any moment of the time, or those of `only` in any case.
+    """The households that a meter measured at any moment of their period, or those of `only` in any case; of these the
+    ones in which somebody lived on any of its days.
 
-    By tariff and meter number, so that neighbours in the list are neighbours in the store of readings.
+    By tariff, period and meter number, so that neighbours in the list are neighbours in the store of readings.
     """
     rows = await fetch(
         connection,
         """
-        SELECT household.id, household.tariff, coalesce(min(place.meter COLLATE "C"), '')
-        FROM registry.households AS household
-        LEFT JOIN registry.meter_places AS place ON place.household = household.id
-            AND place.valid_from < %s AND (place.valid_to IS NULL OR place.valid_to > %s)
-        WHERE %s::text[] IS NULL OR household.id = ANY(%s::text[])
-        GROUP BY household.id, household.tariff
+        WITH cycle AS (
+            SELECT * FROM unnest(%s::smallint[], %s::date[], %s::date[], %s::timestamptz[], %s::timestamptz[])
+                AS cycle(reading_day, first, last, since, until)
+        ), due AS (
+            SELECT household.id, household.tariff, cycle.first, cycle.last, cycle.since, cycle.until,
+                   ARRAY[cycle.first] AS bill_days
+            FROM registry.households AS household JOIN cycle USING (reading_day)
+            WHERE household.id NOT IN (SELECT household FROM registry.household_contracts)
+            UNION ALL
+            SELECT household.id, contract.tariff, cycle.first, cycle.last, cycle.since, cycle.until,
+                   array_agg(greatest(contract.first_day, cycle.first) ORDER BY contract.first_day)
+            FROM registry.household_contracts AS contract
+            JOIN registry.households AS household ON household.id = contract.household
+            JOIN cycle USING (reading_day)
+            WHERE contract.first_day <= cycle.last AND (contract.last_day IS NULL OR cycle.first <= contract.last_day)
+            GROUP BY household.id, contract.tariff, reading_day, cycle.first, cycle.last, cycle.since, cycle.until
+        )
+        SELECT due.id, due.tariff, coalesce(min(place.meter COLLATE "C"), ''), due.first, due.last, min(due.bill_days)
+        FROM due
+        LEFT JOIN registry.meter_places AS place ON place.household = due.id
+            AND place.valid_from < due.until AND (place.valid_to IS NULL OR place.valid_to > due.since)
+        WHERE %s::text[] IS NULL OR due.id = ANY(%s::text[])
+        GROUP BY due.id, due.tariff, due.first, due.last
         HAVING %s::text[] IS NOT NULL OR count(place.meter) > 0
-        ORDER BY 2, 3, 1
+        ORDER BY 2, 4, 5, 3, 1
         """,
-        (utc(until), utc(since), *[None if only is None else list(only)] * 3),
+        (
+            *(list(column) for column in zip(*cycles, strict=True)),
+            *[None if only is None else list(only)] * 3,
+        ),
     )
-    return [Billable(*row) for row in rows]
+    return [
+        Billable(house, tariff, meter, first, last, tuple(days)) for house, tariff, meter, first, last, days in rows
+    ]
 
 
 async def supply_points(
-    connection: AsyncConnection, households: Sequence[str], since: datetime, until: datetime
+    connection: AsyncConnection,
+    households: Sequence[str],
+    since: datetime,
+    until: datetime,
+    days: tuple[date, date],
 ) -> list[SupplyPoint | None]:
-    """For each household: its supply point through all of [since, until), None if it has not just one all the time."""
+    """For each household: its supply point through all of [since, until), None if it has not just one all the time.
+
+    Args:
+        days: first and last day of the time, which contracts go by.
+    """
     rows = await fetch(
         connection,
         """
         WITH asked AS (SELECT * FROM unnest(%s::text[]) WITH ORDINALITY AS asked(household, nth)),
-        time AS (SELECT %s::timestamptz AS since, %s::timestamptz AS until),
+        time AS (
+            SELECT %s::timestamptz AS since, %s::timestamptz AS until, %s::date AS first_day, %s::date AS last_day
+        ),
         placed AS (
             SELECT asked.nth, count(*) AS meters, min(place.meter) AS meter,
                    bool_and(place.valid_from <= time.since AND coalesce(place.valid_to >= time.until, true)) AS is_whole
@@ -73,7 +130,12 @@ async def supply_points(
                 AND place.valid_from < time.until AND (place.valid_to IS NULL OR place.valid_to > time.since)
             GROUP BY asked.nth
         )
-        SELECT placed.meter, meter.obis_import, network.operator, household.contract_w
+        SELECT placed.meter, meter.obis_import, network.operator,
+               CASE WHEN contract.household IS NULL THEN household.contract_w ELSE contract.contract_w END,
+               coalesce(contract.tariff, household.tariff), contract.customer,
+               contract.household IS NOT NULL OR NOT EXISTS (
+                   SELECT FROM registry.household_contracts AS known WHERE known.household = asked.household
+               )
         FROM asked
         JOIN registry.households AS household ON household.id = asked.household
         LEFT JOIN placed ON placed.nth = asked.nth AND placed.meters = 1 AND placed.is_whole
@@ -88,12 +150,19 @@ async def supply_points(
             HAVING count(*) = 1
                 AND bool_and(fed.valid_from <= time.since AND coalesce(fed.valid_to >= time.until, true))
         ) AS network ON true
+        LEFT JOIN LATERAL (
+            SELECT known.* FROM time, registry.household_contracts AS known
+            WHERE known.household = asked.household AND known.first_day <= time.first_day
+                AND (known.last_day IS NULL OR known.last_day >= time.last_day)
+        ) AS contract ON true
         ORDER BY asked.nth
         """,
-        (list(households), utc(since), utc(until)),
+        (list(households), utc(since), utc(until), *days),
     )
     assert len(rows) == len(households), "every household asked for is registered"
     return [
-        None if register is None or operator is None else SupplyPoint(meter, register, operator, contract_w)
-        for meter, register, operator, contract_w in rows
+        SupplyPoint(meter, register, operator, *terms)
+        if register is not None and operator is not None and is_whole
+        else None
+        for meter, register, operator, *terms, is_whole in rows
     ]
