@@ -195,6 +195,7 @@ async def test_the_description_lists_every_route(client: httpx.AsyncClient) -> N
         "POST /readings/files",
         "GET /readings/quarantine",
         "PUT /recipients/{recipient}",
+        "GET /reconciliations",
         "GET /refusals",
         "GET /rejected-frames",
         "GET /rejected-frames/{number}",

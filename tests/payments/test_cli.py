@@ -76,8 +76,19 @@ def test_a_saved_report_is_reconciled_and_what_is_unknown_is_told(tmp_path: Path
     ]
     assert (told["fees"], told["clearing"]) == ({"KRW": "15"}, {"KRW": "-15"})
     assert call("reconcile", "--date", "2026-11-20", "--file", str(file)).exit_code == 0
-    file.write_text("{}\n")
-    broken = call("reconcile", "--date", "2026-11-21", "--file", str(file))
-    assert broken.exit_code == 2
+    file.write_text(json.dumps(CHARGE) + "\n{}\n")
+    broken = call("reconcile", "--date", "2026-11-21", "--file", str(file), "--json")
+    assert broken.exit_code == 1
+    assert [(each["kind"], each["reference"]) for each in json.loads(broken.output)["differences"]] == [
+        ("unreadable", "line 2"),
+        ("unknown-here", "pi_lost"),
+    ]
+    assert "{}" in call("quarantine").output
+    listed = call("reconciliations", "--json")
+    assert listed.exit_code == 1
+    days = json.loads(listed.output)["reconciliations"]
+    assert days[0] == json.loads(broken.output)
+    assert [(day["date"], len(day["differences"])) for day in days] == [("2026-11-21", 2), ("2026-11-20", 0)]
+    assert "unreadable" in call("reconciliations", "--since", "2026-11-21").output
     assert call("reconcile", "--date", "soon").exit_code == 2
     assert call("reconcile", "--date", "2026-11-20").exit_code == 2  # no account at the provider is set up

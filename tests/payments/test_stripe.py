@@ -39,7 +39,7 @@ from wattbook.ocpp.prepaid import prepaid_subscriber
 from wattbook.payments import checkout, store
 from wattbook.payments.checkout import Checkout
 from wattbook.payments.operations import carry_out
-from wattbook.payments.provider import ReportRow
+from wattbook.payments.provider import Report, ReportRow
 from wattbook.payments.providers.stripe import Stripe
 from wattbook.payments.providers.stripe_amounts import from_stripe, to_stripe
 from wattbook.payments.questions import unanswered
@@ -182,8 +182,8 @@ async def test_a_card_is_authorised_charges_without_a_customer_and_is_captured_i
     assert await till.balance("stripe", "clearing") == won(13_200).amount
     await prove(till.database)
     async with till.database.transaction() as connection:
-        rows = await till.provider.report(till.clock().date())
-        result = await reconcile(connection, "stripe", till.clock().date(), rows, now=till.clock())
+        report = await till.provider.report(till.clock().date())
+        result = await reconcile(connection, "stripe", till.clock().date(), report, now=till.clock())
     assert result.differences == ()
     assert result.clearing == {"KRW": won(13_200).amount}
 
@@ -373,7 +373,7 @@ async def test_the_report_of_a_day_posts_fees_and_payouts_and_lists_what_differs
     ]
     for _ in range(2):
         async with till.database.transaction() as connection:
-            result = await reconcile(connection, "stripe", day, rows, now=at)
+            result = await reconcile(connection, "stripe", day, Report(rows), now=at)
         assert [(each.kind, each.what, each.reference) for each in result.differences] == [
             (DifferenceKind.NOT_UNDERSTOOD, "other", "tax_1"),
             (DifferenceKind.UNKNOWN_HERE, "payment", "pi_foreign"),
@@ -384,7 +384,7 @@ async def test_the_report_of_a_day_posts_fees_and_payouts_and_lists_what_differs
         assert await till.balance("bank", "cash") == won(5_000).amount
         assert result.clearing == {"KRW": won(10_000 - 1_000 - 2_000 - 302 - 5_000).amount}
         await prove(till.database)
-    changed = [replace_row(rows[0], won(9_000).amount)]
+    changed = Report([replace_row(rows[0], won(9_000).amount)])
     async with till.database.transaction() as connection:
         again = await reconcile(connection, "stripe", day, changed, now=at)
     assert again.differences[0].kind is DifferenceKind.ROW_CHANGED
@@ -399,11 +399,11 @@ async def test_stripes_own_report_agrees_with_payments_refunds_and_payouts(till:
     await till.begin(replace(TOP_UP, method=await till.server.card()))
     refunded = {"amount": "2500", "currency": "KRW", "reference": "R-1"}
     assert (await till.client.post("/api/v1/checkouts/stripe/T-1/refunds", json=refunded)).status_code == 201
-    rows = await till.provider.report(till.clock().date())
+    report = await till.provider.report(till.clock().date())
     async with till.database.transaction() as connection:
-        result = await reconcile(connection, "stripe", till.clock().date(), rows, now=till.clock())
-    assert (len(rows), result.differences) == (2, ())
-    assert await till.provider.report(till.clock().date() - timedelta(days=1)) == []
+        result = await reconcile(connection, "stripe", till.clock().date(), report, now=till.clock())
+    assert (len(report.rows), report.unread, result.differences) == (2, [], ())
+    assert await till.provider.report(till.clock().date() - timedelta(days=1)) == Report([])
     await prove(till.database)
 
 

@@ -7,6 +7,7 @@ from fastapi import Depends, FastAPI
 from wattbook.api import (
     certificates,
     changes,
+    channels,
     closing,
     commands,
     household_account,
@@ -58,6 +59,7 @@ def create_api(services: Services) -> FastAPI:
     api.include_router(household_account.router(services))
     api.include_router(closing.router(services))
     api.include_router(wallets.router(services))
+    api.include_router(channels.router(services))
     api.include_router(commands.router(services))
     api.include_router(stations.router(services))
     api.include_router(station_security.router(services))

@@ -1,7 +1,8 @@
-"""Wallets, checkouts and senders of payments: what customers and operators do with money."""
+"""Wallets and checkouts: what customers and operators do with money."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime, Field
@@ -10,16 +11,14 @@ from wattbook.api.bodies import answer
 from wattbook.api.changes import Document, Limit, Text, note
 from wattbook.api.neighbours import NEIGHBOURS
 from wattbook.api.services import Services
+from wattbook.billing.refunds import ChargeRefund, refund_charge
 from wattbook.book.statements import Statement
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import InvalidInput, NotFound, Unavailable
 from wattbook.kernel.units import Currency, Money
-from wattbook.payments import checkout, senders, wallets
+from wattbook.payments import checkout, wallets
 from wattbook.payments.checkout import Checkout
-from wattbook.payments.news import Outcome, apply
 from wattbook.payments.operations import carry_out
-from wattbook.payments.provider import PayoutNews
-from wattbook.payments.quarantine import quarantined
 from wattbook.payments.records import Operation, Payment, Purpose
 from wattbook.registry.terms import AccountTerms, WhenUsedUp
 
@@ -50,6 +49,16 @@ class TermsDocument(Document):
     when_used_up: WhenUsedUp = WhenUsedUp.STOP
 
 
+class RefundDocument(Document):
+    """Either an amount of the payment; or why what a card paid for is credited, and which lines of its document."""
+
+    reference: Annotated[str, Field(min_length=1, max_length=64)]
+    amount: Text | None = None
+    currency: Text | None = None
+    reason: Annotated[str, Field(max_length=500)] | None = None
+    positions: Annotated[list[int], Field(max_length=10_000)] | None = None
+
+
 class CheckoutDocument(AmountDocument):
     """Exactly one of customer, station and invoice says what is paid; a station needs a token."""
 
@@ -61,19 +70,10 @@ class CheckoutDocument(AmountDocument):
     method: Text | None = None
 
 
-class SenderDocument(Document):
-    description: Annotated[str, Field(max_length=200)] = ""
-
-
-class KeyDocument(Document):
-    old_valid_hours: Annotated[int, Field(ge=0, le=720)] = 24
-
-
 def router(services: Services) -> APIRouter:
     routes = APIRouter()
     _wallet_routes(routes, services)
     _checkout_routes(routes, services)
-    _sender_routes(routes, services)
     return routes
 
 
@@ -165,7 +165,7 @@ def _wallet_routes(routes: APIRouter, services: Services) -> None:
 
 
 def _checkout_routes(routes: APIRouter, services: Services) -> None:
-    database, clock = services.database, services.clock
+    database, clock, zone = services.database, services.clock, ZoneInfo(services.settings.time_zone)
 
     @routes.post("/checkouts")
     async def begin(document: CheckoutDocument) -> Response:
@@ -177,13 +177,19 @@ def _checkout_routes(routes: APIRouter, services: Services) -> None:
         return answer(_operation(await _asked_now(operation)), 201)
 
     @routes.post("/checkouts/{provider}/{payment_id}/refunds")
-    async def refund(provider: str, payment_id: str, document: AmountDocument, request: Request) -> Response:
-        """Give a payment back, or a part of it, the way it came: 201 when it was asked for."""
+    async def refund(provider: str, payment_id: str, document: RefundDocument, request: Request) -> Response:
+        """Give a payment back, or a part of it, the way it came: 201 when it was asked for. With a reason, what a card
+        paid for is credited in the same act.
+        """
         _require(provider)
+        asked = _refund(provider, payment_id, document)
         async with database.transaction() as connection:
-            operation = await checkout.refund(
-                connection, provider, payment_id, document.money, document.reference, now=clock()
-            )
+            if isinstance(asked, ChargeRefund):
+                operation = await refund_charge(connection, asked, zone=zone, now=clock())
+            else:
+                operation = await checkout.refund(
+                    connection, provider, payment_id, asked, document.reference, now=clock()
+                )
             await note(connection, services, request, "payment.refund", payment_id, None, document.model_dump())
         return answer(_operation(await _asked_now(operation)), 201)
 
@@ -197,74 +203,6 @@ def _checkout_routes(routes: APIRouter, services: Services) -> None:
             return await carry_out(database, services.providers, operation.id, clock)
         except Unavailable:
             return operation
-
-
-def _sender_routes(routes: APIRouter, services: Services) -> None:
-    database, clock = services.database, services.clock
-
-    @routes.get("/senders")
-    async def listed() -> Response:
-        async with database.snapshot() as connection:
-            found = await senders.list_senders(connection)
-        return answer({"senders": found})
-
-    @routes.put("/senders/{name}", status_code=201)
-    async def add(name: str, document: SenderDocument, request: Request) -> Response:
-        """Register a sender of payments; the answer has its key, which is not told again."""
-        async with database.transaction() as connection:
-            key = await senders.add_sender(connection, name, document.description, now=clock())
-            await note(connection, services, request, "sender.added", name, None, document.model_dump())
-        return answer({"name": name, "key": key}, 201)
-
-    @routes.post("/senders/{name}/keys", status_code=201)
-    async def renew(name: str, document: KeyDocument, request: Request) -> Response:
-        """A new key, which is not told again; the old one stays valid for a while."""
-        async with database.transaction() as connection:
-            valid_for = timedelta(hours=document.old_valid_hours)
-            key = await senders.renew_key(connection, name, now=clock(), old_valid_for=valid_for)
-            await note(connection, services, request, "sender.key-renewed", name, None, document.model_dump())
-        return answer({"name": name, "key": key}, 201)
-
-    @routes.post("/senders/{name}/block")
-    async def block(name: str, request: Request, blocked: bool = True) -> Response:
-        async with database.transaction() as connection:
-            await senders.block_sender(connection, name, blocked=blocked)
-            await note(connection, services, request, "sender.blocked", name, not blocked, blocked)
-        return answer({"name": name, "blocked": blocked})
-
-    @routes.post("/senders/{name}/payouts")
-    async def paid_out(name: str, document: AmountDocument, request: Request) -> Response:
-        """What a sender took for us has come to the bank: 201 when it is new, 200 when it is known."""
-        now, money = clock(), document.money
-        news = PayoutNews(
-            id=wallets.checked_reference(document.reference),
-            state="paid",
-            currency=money.currency.code,
-            amount=wallets.positive(money),
-            at=now,
-        )
-        async with database.transaction() as connection:
-            if not await senders.is_known(connection, name):
-                raise NotFound(f"sender {name[:64]!r} is not registered")
-            new = await apply(connection, name, news, now=now) is Outcome.APPLIED
-            if new:
-                await note(connection, services, request, "sender.paid-out", name, None, document.model_dump())
-        return answer(document.model_dump(), 201 if new else 200)
-
-    @routes.get("/payments/quarantine")
-    async def kept(channel: str | None = None, limit: Limit = 100) -> Response:
-        """What could not be taken in, the latest first; the content as text, what is none of it replaced."""
-        async with database.snapshot() as connection:
-            found = await quarantined(connection, channel=channel, limit=limit)
-        return answer(
-            {
-                "quarantine": [
-                    {name: getattr(each, name) for name in each.__dataclass_fields__ if name != "content"}
-                    | {"content": each.content.decode(errors="replace")}
-                    for each in found
-                ]
-            }
-        )
 
 
 def _checkout(document: CheckoutDocument) -> Checkout:
@@ -286,6 +224,19 @@ def _checkout(document: CheckoutDocument) -> Checkout:
         token=document.token,
         method=document.method,
     )
+
+
+def _refund(provider: str, payment_id: str, document: RefundDocument) -> ChargeRefund | Money:
+    """What is to be given back: what the credit notes of a charge come to, or this much."""
+    amount, currency, reason = document.amount, document.currency, document.reason
+    if reason is not None and amount is None and currency is None:
+        positions = None if document.positions is None else tuple(document.positions)
+        return ChargeRefund(
+            channel=provider, payment=payment_id, reference=document.reference, reason=reason, positions=positions
+        )
+    if amount is None or currency is None or reason is not None or document.positions is not None:
+        raise InvalidInput("a refund has an amount and its currency, or a reason and, if need be, positions")
+    return Money.of(amount, currency)
 
 
 def _funds(funds: wallets.Funds) -> dict[str, Any]:
@@ -342,11 +293,12 @@ def _payment(payment: Payment) -> dict[str, Any]:
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
+    told = {name: operation.arguments[name] for name in ("secret", "credit_notes") if name in operation.arguments}
     return {
         "provider": operation.channel,
         "payment_id": operation.payment,
         "kind": operation.kind,
         "state": operation.state,
         "error": operation.error,
-        "secret": operation.arguments.get("secret"),
-    }
+        "secret": None,
+    } | told

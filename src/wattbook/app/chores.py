@@ -29,11 +29,14 @@ from wattbook.ocpp.security.renewal import ask_for_renewals
 from wattbook.ocpp.told_costs import tell_costs
 from wattbook.ocpp.told_tariffs import tell_tariffs
 from wattbook.payments.cards import settle_overdue
+from wattbook.payments.daily import reconcile_due
+from wattbook.payments.operations import Providers
 from wattbook.roaming.deployment import Roaming
 from wattbook.roaming.edge import subscriber
 
 HOLDS_EXPIRE_EVERY: Final = timedelta(seconds=30)
 CARDS_SETTLE_EVERY: Final = timedelta(minutes=1)
+REPORTS_EVERY: Final = timedelta(minutes=10)
 HOUSES_EVERY: Final = timedelta(seconds=10)
 HOUSES_AGAIN_AFTER: Final = timedelta(hours=1)
 READINGS_TENDED_EVERY: Final = timedelta(minutes=5)
@@ -59,11 +62,12 @@ class Chore(NamedTuple):
     work: Work
 
 
-def chores(settings: Settings, roaming: Roaming) -> list[Chore]:
+def chores(settings: Settings, roaming: Roaming, providers: Providers) -> list[Chore]:
     """All of a deployment's."""
     rounds = [
         Chore(CARDS_SETTLE_EVERY, _settle_cards),
         Chore(HOLDS_EXPIRE_EVERY, _expire_holds),
+        Chore(REPORTS_EVERY, partial(_reconcile, providers)),
         Chore(HISTORY_EVERY, partial(tend_history, settings)),
         Chore(HOUSES_EVERY, _Houses(settings, look_at_houses, HOUSES_AGAIN_AFTER)),
         Chore(HOUSES_EVERY, _Houses(settings, check_houses, READINGS_CHECKED_AGAIN_AFTER)),
@@ -219,6 +223,11 @@ async def _settle_cards(database: Database, clock: Clock) -> None:
     """Give up what was authorised and not used, and capture what nobody has asked for yet."""
     async with database.transaction() as connection:
         await settle_overdue(connection, now=clock())
+
+
+async def _reconcile(providers: Providers, database: Database, clock: Clock) -> None:
+    """Compare what providers report of the days that are over with the book."""
+    await reconcile_due(database, providers, clock)
 
 
 async def _expire_holds(database: Database, clock: Clock) -> None:

@@ -61,7 +61,7 @@ async def serving(settings: Settings, url: str, *, clock: Clock = system_clock) 
         mount(web, settings, database, roaming, clock, outcomes, providers)
         await stack.enter_async_context(working(database, roaming, providers))
         await tend_history(settings, database, clock)
-        for chore in chores(settings, roaming):
+        for chore in chores(settings, roaming, providers):
             await stack.enter_async_context(coming_round(chore, database, clock))
         gateway = await stack.enter_async_context(stations_doors(settings, roaming))
         await stack.enter_async_context(more_gateways(settings, url, gateway))

@@ -86,6 +86,12 @@ async def credit(
     return issued
 
 
+async def is_credited(connection: AsyncConnection, document: Document) -> bool:
+    """Whether every line of it was taken back."""
+    before = await store.credited(connection, document.number)
+    return all(_key(line) in before for line in document.lines)
+
+
 def _chosen(original: Document, before: dict[str, int], positions: Sequence[int] | None) -> list[Line]:
     if positions is None:
         lines = [line for line in original.lines if _key(line) not in before]

@@ -47,8 +47,8 @@ async def documents_of_house(
     documents: list[Document] = []
     for bill in bills:
         seller = await find_issuer(connection, bill.utility)
-        named = await find_recipients(connection, [household], country=seller.country)
-        frame = _Frame(seller, *named[household], now.astimezone(zone).date())
+        named = await find_recipients(connection, [bill.debtor], country=seller.country)
+        frame = _Frame(seller, *named[bill.debtor], now.astimezone(zone).date())
         draft = _document(frame, bill, Kind.INVOICE, f"bill:{bill.id}", bill.posting.hex, bill.lines)
         documents += await issue(connection, [(draft, ())], now=now)
         number = documents[-1].number

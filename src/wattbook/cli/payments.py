@@ -16,12 +16,12 @@ from wattbook.config import Settings
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import system_clock
 from wattbook.kernel.errors import InvalidInput, NotFound, Unavailable
-from wattbook.kernel.units import Currency, Money
 from wattbook.payments import senders
+from wattbook.payments.daily import due_days
 from wattbook.payments.files import FILE_BYTES_MAX, Form, LineReport, import_lines, read_lines
-from wattbook.payments.provider import ReportRow
+from wattbook.payments.provider import Report
 from wattbook.payments.quarantine import quarantined
-from wattbook.payments.reconciliation import Reconciliation, reconcile
+from wattbook.payments.reconciliation import Reconciliation, reconcile, reconciliation_fields, reconciliations
 
 Done = TypeVar("Done")
 
@@ -58,9 +58,7 @@ def import_file(
     """Take in a file of payments and report each line: exit code 0 if all were taken in, 1 if some were not."""
     from wattbook.api.neighbours import NEIGHBOURS
 
-    if file.stat().st_size > FILE_BYTES_MAX:
-        raise InvalidInput(f"a file of payments has at most {FILE_BYTES_MAX} bytes")
-    lines = read_lines(file.read_bytes(), form or _form_of(file))
+    lines = read_lines(_content(file), form or _form_of(file))
     now = system_clock()
     reports = _on_database(lambda database: import_lines(database, sender, lines, NEIGHBOURS, now=now, dry_run=dry_run))
     refused = [report for report in reports if report.code is not None]
@@ -103,32 +101,64 @@ def reconcile_day(
     as_json: Annotated[bool, _AS_JSON] = False,
 ) -> None:
     """Compare a provider's report of a day with the book: exit code 0 if they agree, 1 if a person has to look."""
-    which = _day(day)
-    saved = None if file is None else file.read_bytes()
+    which = (system_clock() - timedelta(days=1)).date() if day is None else _day(day)
+    saved = None if file is None else _content(file)
 
     async def run(database: Database) -> Reconciliation:
-        rows = await _rows(provider, which, saved)
+        report = await _report(provider, which, saved)
         async with database.transaction() as connection:
-            return await reconcile(connection, provider, which, rows, now=system_clock())
+            return await reconcile(connection, provider, which, report, now=system_clock())
 
     result = _on_database(run)
     if as_json:
-        typer.echo(json.dumps(_document(result)))
+        typer.echo(json.dumps(reconciliation_fields(result)))
     else:
         _print_reconciliation(result)
     raise typer.Exit(1 if result.differences else 0)
 
 
-def _day(text: str | None) -> date:
-    if text is None:
-        return (system_clock() - timedelta(days=1)).date()
+@verbs.command("reconciliations")
+def show_reconciliations(
+    provider: Annotated[str, typer.Option(help="Such as stripe.")] = "stripe",
+    since: Annotated[str | None, typer.Option(help="The first day, in UTC; else the latest days.")] = None,
+    limit: Annotated[int, typer.Option(help="How many days, the latest first.")] = 31,
+    as_json: Annotated[bool, _AS_JSON] = False,
+) -> None:
+    """What the comparisons of each day found: exit code 0 if all agree, 1 if a person has to look."""
+    first = date.min if since is None else _day(since)
+
+    async def run(database: Database) -> tuple[list[Reconciliation], list[date]]:
+        async with database.snapshot() as connection:
+            kept = await reconciliations(connection, provider, since=first, limit=limit)
+            return kept, await due_days(connection, provider, now=system_clock())
+
+    kept, due = _on_database(run)
+    if as_json:
+        days = [reconciliation_fields(each) for each in kept]
+        typer.echo(json.dumps({"reconciliations": days, "due": [day.isoformat() for day in due]}))
+    else:
+        for each in kept:
+            _print_reconciliation(each)
+        if due:
+            typer.echo(f"not compared yet: {', '.join(day.isoformat() for day in due)}")
+    raise typer.Exit(1 if any(each.differences for each in kept) else 0)
+
+
+def _content(file: Path) -> bytes:
+    """Of a file whose size was looked at before it was read. Raises: InvalidInput: it is too large."""
+    if file.stat().st_size > FILE_BYTES_MAX:
+        raise InvalidInput(f"{file.name} has more than {FILE_BYTES_MAX} bytes")
+    return file.read_bytes()
+
+
+def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
         raise InvalidInput(f"{text[:40]!r} is no day such as 2026-11-20") from None
 
 
-async def _rows(provider: str, day: date, saved: bytes | None) -> list[ReportRow]:
+async def _report(provider: str, day: date, saved: bytes | None) -> Report:
     from wattbook.payments.providers.setup import providers_of
     from wattbook.payments.providers.stripe import NAME
     from wattbook.payments.providers.stripe_report import report_of_file
@@ -144,29 +174,8 @@ async def _rows(provider: str, day: date, saved: bytes | None) -> list[ReportRow
         return await known.report(day)
 
 
-def _document(result: Reconciliation) -> dict[str, Any]:
-    return {
-        "provider": result.channel,
-        "date": result.day.isoformat(),
-        "rows": result.rows,
-        "fees": {code: _shown(amount, code) for code, amount in result.fees.items()},
-        "clearing": {code: _shown(amount, code) for code, amount in result.clearing.items()},
-        "differences": [
-            {
-                "kind": each.kind,
-                "what": each.what,
-                "reference": each.reference,
-                "currency": each.currency,
-                "reported": None if each.reported is None else _shown(each.reported, each.currency),
-                "booked": None if each.booked is None else _shown(each.booked, each.currency),
-            }
-            for each in result.differences
-        ],
-    }
-
-
 def _print_reconciliation(result: Reconciliation) -> None:
-    document, console = _document(result), Console()
+    document, console = reconciliation_fields(result), Console()
     if result.differences:
         table = Table("difference", "what", "reference", "reported", "booked")
         for each in document["differences"]:
@@ -179,10 +188,6 @@ def _print_reconciliation(result: Reconciliation) -> None:
         f" {result.channel} has {held} of ours",
         highlight=False,
     )
-
-
-def _shown(amount: int, code: str) -> str:
-    return f"{Money(amount, Currency.of(code)).value:f}"
 
 
 @verbs.command("quarantine")

@@ -76,7 +76,7 @@ async def check_place(
     connection: AsyncConnection, station_id: str, token_uid: str, owner: str, *, now: datetime
 ) -> str:
     """The operator of the station, if the token can charge there for this account. Raises as `open_card_account`."""
-    operator = await _operator_of(connection, station_id)
+    operator = await operator_of(connection, station_id)
     (known,) = await find_tokens(connection, [token_uid])
     if not _is_free(known, owner, now):
         raise Conflict(f"token {token_uid!r} is in use", token=token_uid)
@@ -129,22 +129,35 @@ async def close_authorisation(connection: AsyncConnection, payment: Payment, *, 
     account = wallet(payment.owner, payment.currency)
     rest = (await balances(connection, [account]))[account].available
     coin = Currency.of(payment.currency).coin
-    if rest and abs(rest) < coin:
-        rounding = Account(payment.channel, "rounding", payment.currency)
-        entry = Transfer(
-            fact=f"{payment.fact}:rounding",
-            debit=account if rest > 0 else rounding,
-            credit=rounding if rest > 0 else account,
-            amount=abs(rest),
-            event_at=now,
-            memo="less than a coin",
-        )
-        await post_one(connection, [entry], now=now)
+    if abs(rest) < coin:
+        await round_away(connection, payment, rest, payment.fact, now=now)
         rest = 0
     # What is still owed, because less was captured than was charged, keeps its place below zero.
     left = max(-rest, 0)
     await set_terms(connection, [AccountTerms(payment.owner, payment.currency, credit_limit=left)])
     await set_floor(connection, account, -left)
+
+
+async def round_away(connection: AsyncConnection, payment: Payment, over: int, because: str, *, now: datetime) -> None:
+    """What the account has over whole coins is kept, what it lacks is given up; stored units.
+
+    Args:
+        because: the fact that leaves it over, which names the posting.
+    """
+    if not over:
+        return
+    assert payment.owner is not None, "a payment for a session has an account"
+    assert payment.currency is not None, "and a currency"
+    account, rounding = wallet(payment.owner, payment.currency), Account(payment.channel, "rounding", payment.currency)
+    entry = Transfer(
+        fact=f"{because}:rounding",
+        debit=account if over > 0 else rounding,
+        credit=rounding if over > 0 else account,
+        amount=abs(over),
+        event_at=now,
+        memo="rounding to whole coins",
+    )
+    await post_one(connection, [entry], now=now)
 
 
 def _is_free(known: Holder | Missing | Ambiguous[Holder], owner: str, now: datetime) -> bool:
@@ -157,7 +170,8 @@ def _is_free(known: Holder | Missing | Ambiguous[Holder], owner: str, now: datet
     return known.token.contract == owner or over
 
 
-async def _operator_of(connection: AsyncConnection, station_id: str) -> str:
+async def operator_of(connection: AsyncConnection, station_id: str) -> str:
+    """Who sells at the station. Raises: NotFound: no such station."""
     (station,) = await find_stations(connection, [station_id])
     if station is None:
         raise NotFound(f"station {station_id[:64]!r} is not registered", station=station_id[:64])

@@ -1,5 +1,6 @@
 """Payments through a provider: begun here, confirmed by the payer at the provider, given back on demand."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -104,23 +105,58 @@ async def begin(connection: AsyncConnection, checkout: Checkout, invoices: Invoi
     return await store.find(connection, Operation, id=operation.id) or operation
 
 
+async def lock_payment(connection: AsyncConnection, channel: str, payment_id: str) -> Payment:
+    """Nobody else changes it, or gives back of it, before the transaction ends.
+
+    Raises:
+        NotFound, InvalidInput: no such payment.
+    """
+    payment = await store.lock(connection, Payment, channel=channel, id=checked_reference(payment_id))
+    if payment is None:
+        raise NotFound(f"no payment {payment_id[:64]!r} of {channel} is known", payment=payment_id[:64])
+    return payment
+
+
+async def find_refund(connection: AsyncConnection, channel: str, reference: str) -> Operation | None:
+    """What the provider was asked under this reference. Raises: InvalidInput: no such reference can be."""
+    return await store.find(connection, Operation, id=_refund_key(channel, checked_reference(reference)))
+
+
+async def refundable(connection: AsyncConnection, payment: Payment) -> int:
+    """What was paid and not given back, nor is about to be; stored units.
+
+    Raises:
+        Conflict: it was not paid yet, or not at all.
+    """
+    if payment.state is not PaymentState.PAID or payment.amount is None:
+        raise Conflict(f"payment {payment.id} is {payment.state}: there is nothing to give back", payment=payment.id)
+    return payment.amount - await store.refunded_amount(connection, payment.channel, payment.id)
+
+
 async def refund(
-    connection: AsyncConnection, channel: str, payment_id: str, money: Money, reference: str, *, now: datetime
+    connection: AsyncConnection,
+    channel: str,
+    payment_id: str,
+    money: Money,
+    reference: str,
+    *,
+    now: datetime,
+    arguments: Mapping[str, Any] | None = None,
 ) -> Operation:
     """Give back a payment, or a part of it, the way it came. The money is set aside until the provider has answered.
+
+    Args:
+        arguments: what is kept with the question, for whoever looks at it later.
 
     Raises:
         NotFound, InvalidInput: no such payment, amount or reference.
         Refused: more than was paid, or than the account still has (`reason` `floor`).
         Conflict: it was not paid yet, or the reference stands for another refund.
     """
-    payment = await store.lock(connection, Payment, channel=channel, id=checked_reference(payment_id))
-    if payment is None:
-        raise NotFound(f"no payment {payment_id[:64]!r} of {channel} is known", payment=payment_id[:64])
-    key = f"wattbook:{channel}:{checked_reference(reference)}:refund"
+    payment = await lock_payment(connection, channel, payment_id)
     asked = Refund(
         channel=channel,
-        id=reference,
+        id=checked_reference(reference),
         payment=payment.id,
         owner=payment.owner or "",
         account=payment.account or "",
@@ -130,33 +166,45 @@ async def refund(
         requested_at=utc(now),
         updated_at=utc(now),
     )
-    known = await store.find(connection, Refund, channel=channel, id=reference)
-    if known is not None:
-        if (known.payment, known.currency, known.amount) != (asked.payment, asked.currency, asked.amount):
-            raise Conflict(f"refund {reference} came before with another content", reference=reference)
-        operation = await store.find(connection, Operation, id=key)
-        if operation is None:
-            raise Conflict(f"refund {reference} was made at the provider", reference=reference)
-        return operation
-    if payment.state is not PaymentState.PAID or payment.amount is None:
-        raise Conflict(f"payment {payment.id} is {payment.state}: there is nothing to give back", payment=payment.id)
+    before = await _asked_before(connection, asked)
+    if before is not None:
+        return before
+    left = await refundable(connection, payment)
     if payment.currency != asked.currency:
         raise InvalidInput(f"payment {payment.id} was in {payment.currency}")
-    if await store.refunded_amount(connection, channel, payment.id) + asked.amount > payment.amount:
+    if asked.amount > left:
         raise Refused(f"payment {payment.id} was less than what would be given back in all", reason="over-refund")
     await store.add(connection, asked)
     await post_one(connection, [asked.movement(utc(now)).held_back(refund_fact(channel, reference), "refund")], now=now)
     question = Operation(
-        id=key,
+        id=_refund_key(channel, reference),
         channel=channel,
         kind=OperationKind.REFUND,
         payment=payment.id,
         refund=reference,
         amount=asked.amount,
+        arguments=dict(arguments or {}),
         asked_at=utc(now),
     )
     await ask(connection, question)
     return question
+
+
+async def _asked_before(connection: AsyncConnection, asked: Refund) -> Operation | None:
+    """The question about this very refund. Raises: Conflict: its reference stands for another one."""
+    known = await store.find(connection, Refund, channel=asked.channel, id=asked.id)
+    if known is None:
+        return None
+    if (known.payment, known.currency, known.amount) != (asked.payment, asked.currency, asked.amount):
+        raise Conflict(f"refund {asked.id} came before with another content", reference=asked.id)
+    operation = await find_refund(connection, asked.channel, asked.id)
+    if operation is None:
+        raise Conflict(f"refund {asked.id} was made at the provider", reference=asked.id)
+    return operation
+
+
+def _refund_key(channel: str, reference: str) -> str:
+    return f"wattbook:{channel}:{reference}:refund"
 
 
 async def _debtor(connection: AsyncConnection, checkout: Checkout, invoices: Invoices) -> Debtor:

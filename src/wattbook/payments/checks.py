@@ -19,6 +19,8 @@ CHECKS: Final = (
               AND NOT EXISTS (SELECT FROM payments.payments WHERE state = 'withdrawn'
                               AND fact IN ('payment:' || channel || ':' || id,
                                            'payment:' || channel || ':' || id || ':' || 'withdrawn'))
+              AND NOT EXISTS (SELECT FROM payments.payments WHERE purpose = 'session'
+                              AND fact = 'payment:' || channel || ':' || id || ':' || 'rounding')
         )
         SELECT fact, expected.amount AS documented, posted.amount AS posted
         FROM expected FULL JOIN posted USING (fact) WHERE expected.amount IS DISTINCT FROM posted.amount
@@ -43,6 +45,8 @@ CHECKS: Final = (
               AND NOT EXISTS (SELECT FROM payments.refunds WHERE state = 'failed'
                               AND fact IN ('refund:' || channel || ':' || id,
                                            'refund:' || channel || ':' || id || ':' || 'failed'))
+              AND NOT EXISTS (SELECT FROM payments.refunds WHERE payment IS NOT NULL
+                              AND fact = 'refund:' || channel || ':' || id || ':' || 'rounding')
         )
         SELECT fact, expected.amount AS documented, posted.amount AS posted
         FROM expected FULL JOIN posted USING (fact) WHERE expected.amount IS DISTINCT FROM posted.amount

@@ -116,6 +116,26 @@ class ReportRow(Struct, frozen=True, kw_only=True):
     day: date
 
 
+class UnreadRow(Struct, frozen=True, kw_only=True):
+    """A line of a report that cannot be understood.
+
+    Attributes:
+        reference: the provider's id of it, or else which line it is.
+        content: as it came.
+    """
+
+    reference: str
+    content: bytes
+    reason: str
+
+
+class Report(Struct, frozen=True):
+    """What moved on a provider's account with us on a day in UTC."""
+
+    rows: list[ReportRow]
+    unread: list[UnreadRow] = []
+
+
 class Provider(Protocol):
     """What a provider can do. A `key` names a question: the same again is not done twice. `again`: it was asked before
     and the answer may have been lost.
@@ -164,6 +184,8 @@ class Provider(Protocol):
         """
         ...
 
-    async def report(self, day: date) -> list[ReportRow]:
-        """What moved on the account on a day in UTC."""
+    async def report(self, day: date) -> Report:
+        """Raises:
+        Unavailable: it cannot be had now.
+        """
         ...

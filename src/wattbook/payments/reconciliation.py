@@ -4,24 +4,28 @@ Every row of the report is kept. Fees are known from nowhere else, so they are p
 no event came. What is then not the same on both sides is a difference, and a person has to look at each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+from msgspec import structs
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.book.accounts import Account
 from wattbook.book.posting import post
 from wattbook.book.statements import balances
-from wattbook.kernel.clock import utc
-from wattbook.kernel.errors import WattbookError
-from wattbook.payments import ledger, store
+from wattbook.kernel.clock import format_rfc3339, utc
+from wattbook.kernel.errors import InvalidInput, WattbookError
+from wattbook.kernel.units import Currency, Money
+from wattbook.payments import ledger, quarantine, store
 from wattbook.payments.news import apply
-from wattbook.payments.provider import PayoutNews, ReportRow
+from wattbook.payments.provider import PayoutNews, Report, ReportRow, UnreadRow
 from wattbook.payments.records import Payout
+from wattbook.payments.wallets import checked_limit, checked_owner
 
 
 class DifferenceKind(StrEnum):
@@ -38,12 +42,15 @@ class DifferenceKind(StrEnum):
     """A row was reported before with another content; the first one stands."""
     NOT_UNDERSTOOD = "not-understood"
     """A kind of row that nothing here answers to."""
+    UNREADABLE = "unreadable"
+    """A row that makes no sense; it is kept in quarantine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """Attributes:
     what: payment, refund, dispute, payout, fee or other.
+    currency: empty where a row is unreadable.
     reported, booked: stored units, positive when it came to us; None where it is not known.
     """
 
@@ -58,12 +65,13 @@ class Difference:
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
     """Attributes:
-    fees: posted or known, by currency.
-    clearing: what the provider has of ours by the book, after it.
+    fees: posted or known, by currency; stored units.
+    clearing: what the provider has of ours by the book, after it, by currency; stored units.
     """
 
     channel: str
     day: date
+    ran_at: datetime
     rows: int
     fees: dict[str, int]
     clearing: dict[str, int]
@@ -71,13 +79,14 @@ class Reconciliation:
 
 
 async def reconcile(
-    connection: AsyncConnection, channel: str, day: date, rows: Sequence[ReportRow], *, now: datetime
+    connection: AsyncConnection, channel: str, day: date, report: Report, *, now: datetime
 ) -> Reconciliation:
     """Compare, post what only the report can tell, and keep the result; doing it again changes nothing."""
     now = utc(now)
-    kept = [asdict_row(channel, row, now) for row in rows]
-    changed = await store.add_report_rows(connection, kept)
-    differences = [
+    rows = list(dict.fromkeys(report.rows))
+    differences = await _unread(connection, channel, report.unread, now)
+    changed = await store.add_report_rows(connection, [_as_kept(channel, row, now) for row in rows])
+    differences += [
         Difference(DifferenceKind.ROW_CHANGED, row["kind"], row["id"], row["currency"], None, row["gross"])
         for row in changed
     ]
@@ -91,29 +100,66 @@ async def reconcile(
     result = Reconciliation(
         channel,
         day,
-        len(rows),
+        now,
+        len(rows) + len(report.unread),
         _sums((row.currency, row.fee) for row in rows if row.fee),
         await _clearing(connection, channel, sorted({row.currency for row in rows})),
         tuple(differences),
     )
-    await store.keep_reconciliation(
-        connection,
-        {
-            "channel": channel,
-            "day": day,
-            "ran_at": now,
-            "rows": len(rows),
-            "differences": [asdict(each) for each in differences],
-        },
-    )
+    await store.keep_reconciliation(connection, asdict(result))
     return result
 
 
-def asdict_row(channel: str, row: ReportRow, now: datetime) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in row.__struct_fields__} | {"channel": channel, "reported_at": now}
+async def reconciliations(
+    connection: AsyncConnection, channel: str, *, since: date = date.min, limit: int = 31
+) -> list[Reconciliation]:
+    """What was kept of a channel's days, the newest first; of each day the latest comparison."""
+    kept = await store.reconciliations(connection, checked_owner(channel), since, checked_limit(limit))
+    names = Reconciliation.__dataclass_fields__
+    return [msgspec.convert({name: row[name] for name in names}, Reconciliation) for row in kept]
 
 
-def _sums(parts: Any) -> dict[str, int]:
+def reconciliation_fields(result: Reconciliation) -> dict[str, Any]:
+    """As a program sees it: amounts are decimal texts."""
+    return {
+        "provider": result.channel,
+        "date": result.day.isoformat(),
+        "ran_at": format_rfc3339(result.ran_at),
+        "rows": result.rows,
+        "fees": {code: _shown(amount, code) for code, amount in result.fees.items()},
+        "clearing": {code: _shown(amount, code) for code, amount in result.clearing.items()},
+        "differences": [
+            {
+                "kind": each.kind,
+                "what": each.what,
+                "reference": each.reference,
+                "currency": each.currency,
+                "reported": _shown(each.reported, each.currency),
+                "booked": _shown(each.booked, each.currency),
+            }
+            for each in result.differences
+        ],
+    }
+
+
+def _shown(amount: int | None, code: str) -> str | None:
+    return None if amount is None else f"{Money(amount, Currency.of(code)).value:f}"
+
+
+async def _unread(
+    connection: AsyncConnection, channel: str, rows: Sequence[UnreadRow], now: datetime
+) -> list[Difference]:
+    """Kept in quarantine; the others are compared all the same."""
+    for row in rows:
+        await quarantine.keep(connection, channel, "report", row.content, InvalidInput(row.reason), now=now)
+    return [Difference(DifferenceKind.UNREADABLE, "other", row.reference, "", None, None) for row in rows]
+
+
+def _as_kept(channel: str, row: ReportRow, now: datetime) -> dict[str, Any]:
+    return structs.asdict(row) | {"channel": channel, "reported_at": now}
+
+
+def _sums(parts: Iterable[tuple[str, int]]) -> dict[str, int]:
     sums: dict[str, int] = {}
     for currency, amount in parts:
         sums[currency] = sums.get(currency, 0) + amount

@@ -275,7 +275,7 @@ async def keep_reconciliation(connection: AsyncConnection, row: Row) -> None:
     await connection.execute(
         given.on_conflict_do_update(
             index_elements=["channel", "day"],
-            set_={name: given.excluded[name] for name in ("ran_at", "rows", "differences")},
+            set_={name: given.excluded[name] for name in row if name not in ("channel", "day")},
         )
     )
 
@@ -287,3 +287,27 @@ async def reconciliations(connection: AsyncConnection, channel: str, since: date
         select(table).where(table.c.channel == channel, table.c.day >= since).order_by(table.c.day.desc()).limit(limit)
     )
     return [dict(row) for row in found.mappings()]
+
+
+async def unreconciled_days(connection: AsyncConnection, channel: str, since: date, last: date) -> list[date]:
+    """Days up to the last one that no report was compared of, the oldest first: beginning with the first day that one
+    was compared of, or else on which a payment was begun, and not before `since`.
+    """
+    found = await connection.execute(
+        text("""
+            WITH known AS MATERIALIZED (
+                SELECT coalesce(
+                    (SELECT min(day) FROM payments.reconciliations WHERE channel = :channel),
+                    (SELECT min((received_at AT TIME ZONE 'UTC')::date) FROM payments.payments WHERE channel = :channel)
+                ) AS first
+            )
+            SELECT day::date FROM known, generate_series(
+                greatest(known.first, CAST(:since AS date))::timestamp, CAST(:last AS timestamp), interval '1 day'
+            ) AS day
+            WHERE known.first IS NOT NULL AND day::date NOT IN (
+                SELECT done.day FROM payments.reconciliations AS done WHERE done.channel = :channel)
+            ORDER BY day
+        """),
+        {"channel": channel, "since": since, "last": last},
+    )
+    return list(found.scalars())

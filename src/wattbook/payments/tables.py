@@ -204,6 +204,8 @@ reconciliations = Table(
     Column("day", Date, primary_key=True),
     Column("ran_at", TIMESTAMP(timezone=True), nullable=False),
     Column("rows", Integer, nullable=False),
+    Column("fees", JSONB, nullable=False, server_default="{}", comment="stored units by currency"),
+    Column("clearing", JSONB, nullable=False, server_default="{}", comment="what the provider had of ours after it"),
     Column("differences", JSONB, nullable=False),
     schema="payments",
 )

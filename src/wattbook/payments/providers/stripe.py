@@ -19,10 +19,10 @@ from wattbook.payments.provider import (
     PayoutNews,
     ProviderEvent,
     RefundNews,
-    ReportRow,
+    Report,
 )
 from wattbook.payments.providers.stripe_amounts import from_stripe, to_stripe
-from wattbook.payments.providers.stripe_report import id_of, report_rows
+from wattbook.payments.providers.stripe_report import id_of, named_text, report_rows
 from wattbook.payments.senders import NotSigned
 
 NAME: Final = "stripe"
@@ -110,7 +110,7 @@ class Stripe:
         if again:
             listed = await _answer(refunds.list_async({"payment_intent": reference, "limit": PAGE}))
             for known in _plain(listed)["data"]:
-                if (known.get("metadata") or {}).get(OURS) == refund:
+                if _ours(known) == refund:
                     return _refund_news(known, reference)
         asked = {"payment_intent": reference, "amount": to_stripe(money), "metadata": {OURS: refund}}
         made = await _answer(refunds.create_async(asked, {"idempotency_key": key}))
@@ -132,7 +132,7 @@ class Stripe:
         intents: Any = self._client.payment_intents
         since = utc(asked_at) - LOST_WITHIN
         async for each in self._pages(intents):
-            if (each.get("metadata") or {}).get(OURS) == payment:
+            if _ours(each) == payment:
                 return each
             if _moment(each) < since:
                 return None
@@ -157,17 +157,17 @@ class Stripe:
         try:
             event = json.loads(body)
             return ProviderEvent(
-                id=str(event["id"]),
-                kind=str(event["type"]),
+                id=named_text(event["id"], "id"),
+                kind=named_text(event["type"], "type"),
                 about=_about(event["data"]["object"]),
                 news=_news(event),
             )
         except WattbookError:
             raise
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as fault:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError, RecursionError) as fault:
             raise InvalidInput(f"not an event of Stripe: {type(fault).__name__}: {fault}"[:300]) from None
 
-    async def report(self, day: date) -> list[ReportRow]:
+    async def report(self, day: date) -> Report:
         start = datetime.combine(day, time(), UTC)
         moved = []
         transactions: Any = self._client.balance_transactions
@@ -223,11 +223,11 @@ def _news(event: dict[str, Any]) -> News | None:
             return None
         code = str(told["currency"]).upper()
         return DisputeNews(
-            id=str(told["id"]),
+            id=named_text(told["id"], "id"),
             reference=reference,
             currency=code,
             amount=from_stripe(int(told["amount"]), code).amount,
-            status=str(told["status"])[:64],
+            status=named_text(told["status"], "status")[:64],
             withdrawn=kind == "charge.dispute.funds_withdrawn",
             reinstated=kind == "charge.dispute.funds_reinstated",
             at=at,
@@ -235,7 +235,7 @@ def _news(event: dict[str, Any]) -> News | None:
     if kind in ("payout.paid", "payout.failed", "payout.canceled"):
         code = str(told["currency"]).upper()
         return PayoutNews(
-            id=str(told["id"]),
+            id=named_text(told["id"], "id"),
             state="paid" if kind == "payout.paid" else "failed",
             currency=code,
             amount=from_stripe(int(told["amount"]), code).amount,
@@ -245,9 +245,13 @@ def _news(event: dict[str, Any]) -> News | None:
 
 
 def _about(told: dict[str, Any]) -> str | None:
-    if told.get("object") == "payment_intent":
-        return str(told["id"])
-    return id_of(told.get("payment_intent"))
+    return id_of(told if told.get("object") == "payment_intent" else told.get("payment_intent"))
+
+
+def _ours(told: dict[str, Any]) -> str | None:
+    """Our id of a payment or refund, in its metadata."""
+    ours = (told.get("metadata") or {}).get(OURS)
+    return None if ours is None else named_text(ours, OURS)
 
 
 def _payment_news(intent: dict[str, Any], at: datetime | None = None) -> PaymentNews:
@@ -255,8 +259,8 @@ def _payment_news(intent: dict[str, Any], at: datetime | None = None) -> Payment
     state: Any = _STATES.get(intent["status"], "created")
     count = _taken(intent) if state == "paid" else int(intent["amount"])
     return PaymentNews(
-        reference=str(intent["id"]),
-        payment=(intent.get("metadata") or {}).get(OURS),
+        reference=named_text(intent["id"], "id"),
+        payment=_ours(intent),
         state=state,
         currency=code,
         amount=from_stripe(count, code).amount,
@@ -278,9 +282,9 @@ def _refund_news(told: dict[str, Any], reference: str, at: datetime | None = Non
     code = str(told["currency"]).upper()
     state: Any = _REFUND_STATES.get(str(told.get("status")), "requested")
     return RefundNews(
-        id=str(told["id"]),
+        id=named_text(told["id"], "id"),
         reference=reference,
-        refund=(told.get("metadata") or {}).get(OURS),
+        refund=_ours(told),
         state=state,
         currency=code,
         amount=from_stripe(int(told["amount"]), code).amount,

@@ -6,7 +6,7 @@ See https://docs.stripe.com/currencies (zero-decimal, three-decimal and special 
 from typing import Final
 
 from wattbook.kernel.errors import InvalidInput
-from wattbook.kernel.units import Currency, Money
+from wattbook.kernel.units import AMOUNT_MAX, Currency, Money
 
 # Written with two decimals though they have no coin below one: https://docs.stripe.com/currencies#special-cases
 _AS_TWO_DECIMALS: Final = frozenset({"ISK", "UGX"})
@@ -26,7 +26,9 @@ def to_stripe(money: Money) -> int:
 
 
 def from_stripe(count: int, code: str) -> Money:
+    """Raises: InvalidInput: a currency that we do not know, or more of it than can be kept."""
     currency = Currency.of(code)
-    if code in _AS_TWO_DECIMALS:
-        return Money(count * currency.coin // 100, currency)
-    return Money(count * currency.coin, currency)
+    amount = count * currency.coin // (100 if code in _AS_TWO_DECIMALS else 1)
+    if abs(amount) > AMOUNT_MAX:
+        raise InvalidInput(f"an amount in {code} is out of range")
+    return Money(amount, currency)
