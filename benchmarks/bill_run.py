@@ -41,6 +41,7 @@ from wattbook.db.migrate import upgrade
 from wattbook.household import reading_rows
 from wattbook.household.bill_run import BillRun, RunReport
 from wattbook.household.billing import Utility
+from wattbook.household.interval_files import write_parquet
 from wattbook.household.intervals import IntervalStore
 from wattbook.household.manifest import STORED, IntervalFile, Manifest
 from wattbook.household.slot_sums import Register, sum_slots
@@ -198,9 +199,8 @@ def write_day(cache: Path, group: int, day: date) -> None:
     final = cache / path_of(group, day)
     final.parent.mkdir(parents=True, exist_ok=True)
     temporary = final.with_suffix(".partial")
-    # Without the Arrow schema: what is a dictionary here are plain texts in the file, as the store writes them.
-    table = pa.table({name: columns[name] for name in STORED.names})
-    pyarrow.parquet.write_table(table, temporary, compression="zstd", row_group_size=131_072, store_schema=False)
+    with temporary.open("wb") as file:
+        write_parquet(pa.table({name: columns[name] for name in STORED.names}), file)
     temporary.rename(final)
 
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 import ibis
 import numpy as np
@@ -18,7 +18,7 @@ from wattbook.household.manifest import STORED, IntervalFile, Manifest
 FILE_READINGS_MAX: Final = 4_000_000
 """A file holds more only when one meter has more on one day."""
 ROW_GROUP_READINGS: Final = 131_072
-"""What an engine reads at once, on each of its threads."""
+"""What an engine reads at once, on each of its threads; each column of it is one page of a dictionary's places."""
 MERGE_READINGS_MAX: Final = 16_000_000
 """Held in memory at once while files are merged."""
 
@@ -47,6 +47,18 @@ def meters_in(paths: Iterable[Path]) -> set[str]:
     for path in paths:
         found.update(pc.unique(pyarrow.parquet.read_table(path, columns=["meter_no"])["meter_no"]).to_pylist())
     return found
+
+
+def write_parquet(table: pa.Table, file: BinaryIO) -> None:
+    """As interval files are encoded. Dictionaries and few pages: other encodings were larger and slower to sum."""
+    pyarrow.parquet.write_table(
+        table,
+        file,
+        compression="zstd",
+        row_group_size=ROW_GROUP_READINGS,
+        max_rows_per_page=ROW_GROUP_READINGS,
+        store_schema=False,
+    )
 
 
 def merge(folder: Path, files: Sequence[IntervalFile], number: int) -> Merged:
@@ -130,7 +142,7 @@ def _write_file(folder: Path, day: date, name: str, table: pa.Table) -> Interval
     final.parent.mkdir(parents=True, exist_ok=True)
     temporary = final.with_suffix(".partial")
     with temporary.open("wb") as file:
-        pyarrow.parquet.write_table(table, file, compression="zstd", row_group_size=ROW_GROUP_READINGS)
+        write_parquet(table, file)
         file.flush()
         os.fsync(file.fileno())
     temporary.rename(final)

@@ -8,7 +8,7 @@ interval counts. The expression is of Ibis and runs unchanged on every engine of
 
 import os
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -77,9 +77,32 @@ class Manifest(NamedTuple):
             parts.append(_only(_read(engine, self.single), among).select(*CURRENT))
         if self.versioned:
             parts.append(newest(_only(_read(engine, self.versioned), among)).select(*CURRENT))
-        if not parts:
-            return ibis.memtable(SCHEMA.empty_table())
-        return parts[0] if len(parts) == 1 else ibis.union(*parts, distinct=False)
+        return _together(parts)
+
+    def readings_within(
+        self, engine: ibis.BaseBackend, since: datetime, until: datetime, meter_first: str, meter_last: str
+    ) -> ibis.Table:
+        """`readings` of the meters from `meter_first` to `meter_last`, both included, that start in [since, until).
+
+        Only files that reach beyond are compared row by row. Of a month and all meters these are those of the first
+        and the last day, and a sum takes a third less time.
+        """
+        whole_day = timedelta(days=1)
+        parts: dict[tuple[bool, bool], list[IntervalFile]] = {}
+        for run in self._runs():
+            day = datetime.combine(run[0].day, time(), UTC)
+            is_in_time = since <= day and day + whole_day <= until
+            is_in_range = all(meter_first <= file.meter_first and file.meter_last <= meter_last for file in run)
+            parts.setdefault((is_in_time, is_in_range), []).extend(run)
+        found = []
+        for (is_in_time, is_in_range), files in parts.items():
+            part = Manifest(self.folder, tuple(files)).readings(engine)
+            if not is_in_time:
+                part = part.filter(part.start >= since, part.start < until)
+            if not is_in_range:
+                part = part.filter(part.meter_no.between(meter_first, meter_last))
+            found.append(part)
+        return _together(found)
 
     def versions(self, engine: ibis.BaseBackend) -> ibis.Table:
         """Every version of these files, with the columns of `STORED`."""
@@ -112,6 +135,12 @@ def newest(versions: ibis.Table) -> ibis.Table:
     order = [ibis.desc("version"), ibis.desc("batch")]
     rank = ibis.row_number().over(group_by=list(KEY), order_by=order)
     return versions.mutate(rank=rank).filter(ibis._.rank == 0).drop("rank")
+
+
+def _together(parts: Sequence[ibis.Table]) -> ibis.Table:
+    if not parts:
+        return ibis.memtable(SCHEMA.empty_table())
+    return parts[0] if len(parts) == 1 else ibis.union(*parts, distinct=False)
 
 
 def _only(readings: ibis.Table, among: ibis.Table | None) -> ibis.Table:

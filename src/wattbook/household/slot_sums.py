@@ -6,13 +6,13 @@ that has zones, and groups by the meter as it stands in the files. Sums come wit
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final, NamedTuple
 
 import ibis
 import numpy as np
-import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from wattbook.household.interval_schema import MINUTES
@@ -37,13 +37,13 @@ class SlotSums(NamedTuple):
     Attributes:
         energies_mwh: int64, a column for each slot of the schedule.
         is_whole: the period is covered by intervals of one length, none missing.
-        minutes: that the intervals cover; `lengths` is how many different lengths they have, 2 standing for more.
+        intervals: how many; `lengths` is how many different lengths they have, 2 standing for more.
         has_estimates: some of it was not measured but estimated.
     """
 
     energies_mwh: NDArray[np.int64]
     is_whole: NDArray[np.bool_]
-    minutes: NDArray[np.int64]
+    intervals: NDArray[np.int64]
     lengths: NDArray[np.int64]
     has_estimates: NDArray[np.bool_]
 
@@ -55,25 +55,23 @@ async def sum_slots(
     return await asyncio.to_thread(_sum_slots, manifest, schedule, registers, engine)
 
 
-def slot_sums(
-    current: ibis.Table, since: datetime, until: datetime, hours: ibis.Table | None, codes: Sequence[str]
-) -> ibis.Table:
-    """For each meter, register if several `codes` are given, and slot if `hours` are: energy_mwh, minutes, shortest,
-    longest.
+def slot_sums(current: ibis.Table, hours: ibis.Table | None, codes: Sequence[str]) -> ibis.Table:
+    """For each meter, register if several `codes` are given, and slot if `hours` are: energy_mwh, intervals, shortest
+    and longest of them in minutes, estimates.
 
     Args:
-        current: readings as `Manifest.readings` gives them.
+        current: readings of the period as `Manifest.readings_within` gives them.
         hours: start, minutes, slot: every interval there can be that lies in one slot.
         codes: registers that are wanted; nearly always one, and then it need not be grouped by.
     """
-    found = current.filter(current.start >= since, current.start < until, current.register.isin(codes))
+    found = current.filter(current.register.isin(codes))
     keys = ["meter_no"] if len(codes) == 1 else ["meter_no", "register"]
     if hours is not None:
         found = found.inner_join(hours, ["start", "minutes"])
         keys.append("slot")
     return found.group_by(keys).aggregate(
         energy_mwh=found.energy_mwh.sum(),
-        minutes=found.minutes.sum(),
+        intervals=found.count(),
         shortest=found.minutes.min(),
         longest=found.minutes.max(),
         estimates=(found.quality == "estimated").sum(),
@@ -109,12 +107,11 @@ def _sum_slots(manifest: Manifest, schedule: Schedule, registers: Sequence[Regis
     files = tuple(file for file in manifest.files if file.meter_first <= last and first <= file.meter_last)
     backend = connect(engine)
     try:
-        current = Manifest(manifest.folder, files).readings(backend)
-        current = current.filter(current.meter_no.between(first, last))
+        current = Manifest(manifest.folder, files).readings_within(backend, *bounds(schedule), first, last)
         hours = hours_of(schedule)
         asked = None if hours is None else ibis.memtable(hours if engine == "duckdb" else hours.to_pandas())
         codes = sorted({each.register for each in registers})
-        table = backend.to_pyarrow(slot_sums(current, *bounds(schedule), asked, codes))
+        table = backend.to_pyarrow(slot_sums(current, asked, codes))
     finally:
         if engine == "duckdb":
             backend.disconnect()
@@ -155,10 +152,7 @@ def _empty(schedule: Schedule, registers: Sequence[Register]) -> SlotSums:
 
 def _filled(sums: SlotSums, table: pa.Table, schedule: Schedule, registers: Sequence[Register]) -> SlotSums:
     """The sums of the registers that were asked for, put into their rows."""
-    asked = pd.MultiIndex.from_tuples(registers, names=("meter_no", "register"))
-    codes = table["register"].to_pandas() if "register" in table.column_names else [registers[0].register] * len(table)
-    found = pd.MultiIndex.from_arrays([table["meter_no"].to_pandas(), codes])
-    rows = asked.get_indexer(found)
+    rows = _rows_of(table, registers)
     wanted = rows >= 0
     rows = rows[wanted]
 
@@ -167,12 +161,24 @@ def _filled(sums: SlotSums, table: pa.Table, schedule: Schedule, registers: Sequ
 
     slots = column("slot") if "slot" in table.column_names else np.zeros(len(rows), np.int64)
     sums.energies_mwh[rows, slots] = column("energy_mwh")
-    np.add.at(sums.minutes, rows, column("minutes"))
+    np.add.at(sums.intervals, rows, column("intervals"))
     shortest, longest = np.full(len(registers), 1_000, np.int64), np.zeros(len(registers), np.int64)
     np.minimum.at(shortest, rows, column("shortest"))
     np.maximum.at(longest, rows, column("longest"))
     np.logical_or.at(sums.has_estimates, rows, column("estimates") > 0)
     sums.lengths[:] = np.where(longest == 0, 0, np.where(longest == shortest, 1, 2))
     since, until = bounds(schedule)
-    sums.is_whole[:] = (sums.minutes == (until - since) // timedelta(minutes=1)) & (sums.lengths == 1)
+    minutes = (until - since) // timedelta(minutes=1)
+    sums.is_whole[:] = (sums.lengths == 1) & (sums.intervals * longest == minutes)
     return sums
+
+
+def _rows_of(table: pa.Table, registers: Sequence[Register]) -> NDArray[np.int64]:
+    """For each row of the table the place of its register among those asked for, or -1."""
+    if "register" not in table.column_names:
+        found = pc.index_in(table["meter_no"], value_set=pa.array([each.meter_no for each in registers]))
+    else:
+        places = {tuple(register): place for place, register in enumerate(registers)}
+        keys = zip(table["meter_no"].to_pylist(), table["register"].to_pylist(), strict=True)
+        found = pa.chunked_array([pa.array([places.get(key) for key in keys], pa.int32())])
+    return np.asarray(pc.fill_null(found, -1).cast(pa.int64()).to_numpy())
