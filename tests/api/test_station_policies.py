@@ -184,7 +184,7 @@ async def test_what_a_station_keeps_is_shown_as_it_told_it(place: Deployment, cl
     await call("GetCompositeSchedule", evseId=1, duration=3600)
     limit = {"priority": 1, "pctMaxDischargePower": 50}
     await call("SetDERControl", isDefault=True, controlId="c", controlType="LimitMaxDischarge", limitMaxDischarge=limit)
-    await call("NotifyWebPaymentStarted", evseId=1, timeout=600)
+    await call("NotifyWebPaymentStarted", evseId=1, timeout=86_400)
     await station.call(
         Said("NotifyDERAlarm", {"controlType": "HVMustTrip", "timestamp": until, "gridEventFault": "OverVoltage"})
     )

@@ -58,7 +58,7 @@ class Witness:
 
     def __init__(self, database: Database, keys: SigningKeys) -> None:
         self._keys = keys
-        self._kept = GroupCommit[Seen, None](database, _keep)
+        self._kept = GroupCommit[Seen, None](database, _keep, lanes=1)  # kept in the order in which they were seen
 
     def start(self) -> None:
         self._kept.start()
