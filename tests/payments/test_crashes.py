@@ -12,19 +12,17 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
 from tests.charging.world import posted
-from tests.payments.process import CHAIN, IN_THE_END, Step
+from tests.payments.process import CHAINS, Step
 from tests.payments.world import NEIGHBOURS, NOW, SENDER, TOP_UP, build, document, prove, won
 from wattbook.db.engine import Database
 from wattbook.payments.intake import take_in
 
 
-async def balances(database: Database) -> dict[str, int]:
+async def assert_in_the_end(database: Database, chain: str) -> None:
+    expected = CHAINS[chain].in_the_end
     async with database.snapshot() as connection:
-        return {
-            "kim": await posted(connection, "kim", "wallet"),
-            SENDER: await posted(connection, SENDER, "clearing"),
-            "stripe": await posted(connection, "stripe", "clearing"),
-        }
+        found = {account: await posted(connection, *account) for account in expected}
+    assert found == {account: won(amount).amount for account, amount in expected.items()}
 
 
 class Drops:
@@ -59,15 +57,18 @@ class Drops:
             connection.connection.driver_connection.pgconn.finish()
 
 
-async def test_a_connection_may_drop_before_any_statement_of_any_step(database: Database, database_url: str) -> None:
+@pytest.mark.parametrize("chain", CHAINS)
+async def test_a_connection_may_drop_before_any_statement_of_any_step(
+    database: Database, database_url: str, chain: str
+) -> None:
     await build(database)
     drops = 0
-    for step in CHAIN:
+    for step in CHAINS[chain].steps:
         drops += await _done_through_drops(database_url, step)
         await step(database)  # the answer was lost: once more
         await prove(database)
-    assert await balances(database) == {owner: won(amount).amount for owner, amount in IN_THE_END.items()}
-    assert drops > 2 * len(CHAIN)
+    await assert_in_the_end(database, chain)
+    assert drops > 2 * len(CHAINS[chain].steps)
 
 
 async def _done_through_drops(url: str, step: Step) -> int:
@@ -87,20 +88,21 @@ async def _done_through_drops(url: str, step: Step) -> int:
             await dropping.close()
 
 
+@pytest.mark.parametrize("chain", CHAINS)
 async def test_a_process_may_be_killed_between_any_two_steps_and_start_again(
-    database: Database, database_url: str
+    database: Database, database_url: str, chain: str
 ) -> None:
     await build(database)
     killed = 0
     for seed in range(6):
-        code = await _run("chain", database_url, str(seed))
+        code = await _run(chain, database_url, str(seed))
         assert code in (0, -signal.SIGKILL), seed
         killed += code != 0
         await prove(database)
     assert killed >= 3
-    assert await _run("chain", database_url, "whole") == 0
-    assert await _run("chain", database_url, "whole") == 0
-    assert await balances(database) == {owner: won(amount).amount for owner, amount in IN_THE_END.items()}
+    assert await _run(chain, database_url, "whole") == 0
+    assert await _run(chain, database_url, "whole") == 0
+    await assert_in_the_end(database, chain)
     await prove(database)
 
 
@@ -111,7 +113,8 @@ async def test_two_processes_draw_on_one_wallet_and_the_floor_holds(database: Da
     taken = await asyncio.gather(*(_output("draw", database_url, name) for name in ("left", "right")))
     assert sum(taken) == 10_000 // 70
     assert min(taken) > 0
-    assert (await balances(database))["kim"] == won(10_000 % 70).amount
+    async with database.snapshot() as connection:
+        assert await posted(connection, "kim", "wallet") == won(10_000 % 70).amount
     await prove(database)
 
 

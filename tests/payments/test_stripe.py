@@ -2,21 +2,13 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
-import httpx
 import pytest
-from fastapi import FastAPI
 
-from tests.api.server import listening
-from tests.charging.world import HOUR, KWH, US, posted
-from tests.payments import stripe_server
+from tests.charging.world import US
 from tests.payments.stripe_server import (
-    API_KEY,
-    SECRET,
-    StripeServer,
     dispute,
     event,
     intent,
@@ -24,86 +16,17 @@ from tests.payments.stripe_server import (
     refund,
     signed,
 )
-from tests.payments.world import NEIGHBOURS, build, prove, won
-from wattbook.api.application import mount_api
-from wattbook.api.services import Services
-from wattbook.book.audit import Proof
-from wattbook.charging.starting import SessionStart, Started, start
-from wattbook.charging.stopping import SessionStop, Stopped, stop
-from wattbook.config import Settings
-from wattbook.db.engine import Database
-from wattbook.kernel.clock import Clock, system_clock
+from tests.payments.till import CARD, TOP_UP, Till, charge
+from tests.payments.world import NEIGHBOURS, prove, won
 from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.units import Money
-from wattbook.ocpp.prepaid import prepaid_subscriber
 from wattbook.payments import checkout, store
-from wattbook.payments.checkout import Checkout
-from wattbook.payments.operations import carry_out
 from wattbook.payments.provider import Report, ReportRow
-from wattbook.payments.providers.stripe import Stripe
 from wattbook.payments.providers.stripe_amounts import from_stripe, to_stripe
 from wattbook.payments.questions import unanswered
 from wattbook.payments.reconciliation import DifferenceKind, reconcile
-from wattbook.payments.records import Dispute, Payment, PaymentState, Purpose, Refund, RefundState
+from wattbook.payments.records import Dispute, PaymentState, Refund, RefundState
 from wattbook.registry.customers import Token, TokenType, add_tokens
-
-
-@dataclass
-class Till:
-    """A deployment with a Stripe account, and the payer's side."""
-
-    database: Database
-    server: StripeServer
-    provider: Stripe
-    client: httpx.AsyncClient
-    clock: Clock
-
-    async def ask_all(self) -> None:
-        """What the jobs would do."""
-        async with self.database.snapshot() as connection:
-            waiting = await unanswered(connection)
-        for operation in waiting:
-            await carry_out(self.database, {"stripe": self.provider}, operation, self.clock)
-
-    async def begin(self, what: Checkout) -> None:
-        async with self.database.transaction() as connection:
-            await checkout.begin(connection, what, NEIGHBOURS.invoices, now=self.clock())
-        await self.ask_all()
-
-    async def push(self, body: bytes, secret: str = SECRET) -> httpx.Response:
-        shown = signed(body, self.clock(), secret)
-        return await self.client.post("/intake/v1/webhooks/stripe", content=body, headers=shown)
-
-    async def payment(self, payment_id: str) -> Payment:
-        async with self.database.snapshot() as connection:
-            found = await store.find(connection, Payment, channel="stripe", id=payment_id)
-        assert found is not None
-        return found
-
-    async def balance(self, owner: str, purpose: str = "wallet") -> int:
-        async with self.database.snapshot() as connection:
-            return await posted(connection, owner, purpose)
-
-
-@pytest.fixture
-async def till(database: Database) -> AsyncIterator[Till]:
-    async def proof() -> Proof:
-        return await prove(database)
-
-    await build(database)
-    async with stripe_server.stripe_server() as server:
-        provider = Stripe(API_KEY, ("whsec_old", SECRET), api_base=server.url)
-        app = FastAPI()
-        mount_api(app, Services(database, Settings(), system_clock, proof, None, {"stripe": provider}))
-        async with listening(app) as url, httpx.AsyncClient(base_url=url, trust_env=False) as client:
-            yield Till(database, server, provider, client, system_clock)
-        await provider.close()
-
-
-TOP_UP = Checkout(channel="stripe", reference="T-1", purpose=Purpose.TOP_UP, subject="kim", money=won(10_000))
-CARD = Checkout(
-    channel="stripe", reference="S-1", purpose=Purpose.SESSION, subject="CP1", money=won(30_000), token="CARD-1"
-)
 
 
 async def test_a_top_up_is_confirmed_by_the_payer_and_posted_by_the_event(till: Till) -> None:
@@ -149,23 +72,6 @@ async def test_a_refund_is_set_aside_until_stripe_has_done_it_and_goes_back_the_
     assert (more.status_code, more.json()["details"]["reason"]) == (403, "over-refund")
     assert (await till.client.post(path, json=body | {"amount": "1"})).status_code == 409
     await prove(till.database)
-
-
-async def charge(till: Till, kwh: int, token: str = "CARD-1") -> None:
-    now = till.clock()
-    subscribers = [prepaid_subscriber(till.clock)]
-    async with till.database.transaction() as connection:
-        begin = SessionStart(
-            station_id="CP1", connector_no=1, token_uid=token, meter_start_mwh=0, started_at=now - HOUR
-        )
-        (started,) = await start(connection, [begin], now=now, subscribers=subscribers)
-        assert isinstance(started, Started), started
-    async with till.database.transaction() as connection:
-        end = SessionStop(
-            station_id="CP1", transaction_id=started.transaction_id, meter_stop_mwh=kwh * KWH, stopped_at=now
-        )
-        (stopped,) = await stop(connection, [end], now=now, subscribers=subscribers)
-        assert isinstance(stopped, Stopped), stopped
 
 
 async def test_a_card_is_authorised_charges_without_a_customer_and_is_captured_in_part(till: Till) -> None:

@@ -7,10 +7,13 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tests.billing.market import ISSUER
 from tests.charging import world
 from tests.charging.world import US
 from tests.household import village
 from wattbook.api.neighbours import HouseBills
+from wattbook.billing.checks import CHECKS as BILLING_CHECKS
+from wattbook.billing.registers import put_issuer
 from wattbook.book.audit import Proof, audit
 from wattbook.charging.checks import CHECKS as CHARGING_CHECKS
 from wattbook.db.engine import Database
@@ -42,7 +45,9 @@ def won(amount: int | str) -> Money:
 
 
 async def build(database: Database) -> bytes:
-    """Kim is prepaid, Lee and the fleet `haul` are postpaid; `house-1` has a meter. The key of the sender."""
+    """Kim is prepaid, Lee and the fleet `haul` are postpaid; `house-1` has a meter; the operator issues documents.
+    The key of the sender.
+    """
     async with database.transaction() as connection:
         await world.build(connection, customers=("kim", "park"))
         await village.found(connection, "house-1")
@@ -51,6 +56,7 @@ async def build(database: Database) -> bytes:
             connection,
             [Customer(name, US, name, "ko", AccountKind.POSTPAID, "KRW") for name in ("lee", "haul")],
         )
+        await put_issuer(connection, ISSUER)
         return bytes.fromhex(await add_sender(connection, SENDER, "The till at the door", now=NOW))
 
 
@@ -96,6 +102,6 @@ def document(known: dict[str, Any], **changes: Any) -> bytes:
 async def prove(database: Database) -> Proof:
     """The proof with every room's checks, which holds."""
     async with database.snapshot() as connection:
-        proof = await audit(connection, (*CHARGING_CHECKS, *HOUSEHOLD_CHECKS, *CHECKS))
+        proof = await audit(connection, (*BILLING_CHECKS, *CHARGING_CHECKS, *HOUSEHOLD_CHECKS, *CHECKS))
     assert proof.holds, [finding for finding in proof.findings if not finding.holds]
     return proof
