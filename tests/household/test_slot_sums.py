@@ -11,6 +11,7 @@ import pytest
 
 from tests.household.village import KWH, NOW
 from wattbook.db.engine import Database
+from wattbook.household import interval_files
 from wattbook.household.intervals import Interval, IntervalStore, Manifest, readings
 from wattbook.household.slot_sums import Register, SlotSums, connect, sum_slots
 from wattbook.registry.meters import OBIS_EXPORT, OBIS_IMPORT
@@ -97,6 +98,30 @@ async def test_sums_are_those_of_a_loop_over_the_intervals(
     for row, register in enumerate(registers()):
         assert sums.energies_mwh[row].tolist() == expected.get(register, [0] * len(schedule.slots)), register
     assert sums.is_whole.tolist() == [False, True, True, True, True, True, False]
+
+
+async def test_only_what_is_asked_for_is_summed_however_the_files_are_cut(
+    database: Database, store: IntervalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Meters and days that reach into a file, lie in it or beside it; versions across files before compaction."""
+    monkeypatch.setattr(interval_files, "FILE_READINGS_MAX", 250)
+    batches = village_of(SEOUL)
+    expected = by_hand(SEOUL, [each for batch in batches for each in batch])
+    asked = [sorted(registers())[first:last] for first, last in ((0, 2), (1, 4), (2, 3), (3, 7))]
+    manifest = await manifest_of(database, store, SEOUL, batches)
+    assert manifest.versioned
+    assert manifest.single
+    whole = await sum_slots(manifest, SEOUL, sorted(registers()))
+    async with database.transaction() as connection:
+        for day in await store.days_to_compact(connection):
+            await store.compact(connection, day, now=NOW)
+        compacted = await store.manifest(connection, *bounds(SEOUL))
+    assert not compacted.versioned
+    assert len(compacted.single) > len({file.day for file in compacted.files})
+    for some in asked:
+        for found in (await sum_slots(manifest, SEOUL, some), await sum_slots(compacted, SEOUL, some)):
+            assert found.energies_mwh[:, 0].tolist() == [expected.get(register, [0])[0] for register in some]
+            assert found.is_whole.tolist() == [whole.is_whole[sorted(registers()).index(each)] for each in some]
 
 
 async def test_intervals_of_two_lengths_are_not_whole(database: Database, store: IntervalStore) -> None:
