@@ -10,6 +10,7 @@ from wattbook.api import (
     channels,
     closing,
     commands,
+    contracts,
     household_account,
     invoices,
     operations,
@@ -58,6 +59,7 @@ def create_api(services: Services) -> FastAPI:
     api.include_router(readings.router(services))
     api.include_router(household_account.router(services))
     api.include_router(closing.router(services))
+    api.include_router(contracts.router(services))
     api.include_router(wallets.router(services))
     api.include_router(channels.router(services))
     api.include_router(commands.router(services))

@@ -231,7 +231,9 @@ class BillDocument(BaseModel):
     """A bill as issued, its credit notes, and what is owed in the end (`owed`).
 
     `household_kwh + paid_kwh + exception_kwh = metered_kwh`; `gross_total - duplicate = lines.total`. A bill is
-    `provisional` when a part of it, `estimated_kwh`, is an estimate: `estimates` says which.
+    `provisional` when a part of it, `estimated_kwh`, is an estimate: `estimates` says which. `customer` owes it, by a
+    contract; null: the house by itself. A bill of a part of a billing period names that in `cycle_first_day` and
+    `cycle_last_day`.
     """
 
     id: str
@@ -239,8 +241,11 @@ class BillDocument(BaseModel):
     stage: str
     estimated_kwh: Exact
     estimates: list[EstimateDocument]
+    customer: str | None
     first_day: date
     last_day: date
+    cycle_first_day: date
+    cycle_last_day: date
     issued_at: datetime
     utility: str
     tariff: str
@@ -263,8 +268,11 @@ class BillDocument(BaseModel):
             stage=bill.stage,
             estimated_kwh=Energy(bill.estimated_mwh).kwh,
             estimates=[EstimateDocument.of(estimate) for estimate in estimates],
+            customer=bill.customer,
             first_day=bill.period.first,
             last_day=bill.period.last,
+            cycle_first_day=bill.due.cycle.first,
+            cycle_last_day=bill.due.cycle.last,
             issued_at=bill.issued_at,
             utility=bill.utility,
             tariff=bill.tariff,

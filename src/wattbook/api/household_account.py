@@ -19,7 +19,9 @@ from wattbook.household.account import account_of, day_of, house_of
 from wattbook.household.intervals import IntervalStore
 from wattbook.kernel.errors import NotFound
 
-Month = Annotated[str, Query(max_length=16, description="In which the billing period begins, such as 2026-10.")]
+Month = Annotated[
+    str, Query(max_length=16, description="In which the billing period begins, such as 2026-10; or a day of it.")
+]
 Limit = Annotated[int, Query(ge=1, le=notices.SHOWN_MAX)]
 
 

@@ -218,6 +218,7 @@ class AccountDocument(BaseModel):
     """A house and one of its billing periods; times in UTC, days in `time_zone`. `bills` are those of the period."""
 
     household: str
+    customer: str
     address: str
     tariff: str
     time_zone: str
@@ -242,6 +243,7 @@ class AccountDocument(BaseModel):
         times = account.starts_at, account.ends_at
         return cls(
             household=account.household.id,
+            customer=account.household.customer,
             address=account.household.address,
             tariff=tariff.name,
             time_zone=tariff.time_zone,

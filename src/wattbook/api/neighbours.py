@@ -26,7 +26,7 @@ class HouseBills:
         houses = sorted({number.rpartition(":")[0] for number in numbers})
         bills = {bill.id: bill for bill in await bills_of_households(connection, houses)}
         found = [bills.get(number) for number in numbers]
-        return [None if bill is None else Debtor(bill.household, "receivable", bill.currency) for bill in found]
+        return [None if bill is None else Debtor(bill.debtor, "receivable", bill.currency) for bill in found]
 
 
 class IssuedInvoices:

@@ -43,10 +43,13 @@ def bill_run(
 ) -> None:
     """Bill every house that has no bill of the period; interrupted, the same command goes on where it was.
 
+    A month bills each house for its own period that begins in it, by its reading day, if that is over; days bill every
+    house for just these days.
+
     Exit code 0 when every house has its bill, 1 when some were refused: the next run tries them again.
     """
     days = BillingPeriod.of_text(period)
-    report = asyncio.run(_run(Settings(), days, households, dry_run, utility, balance_group))
+    report = asyncio.run(_run(Settings(), days, ".." not in period, households, dry_run, utility, balance_group))
     _print_report(report, dry_run)
     raise typer.Exit(0 if report.agrees and not report.all.refused else 1)
 
@@ -54,6 +57,7 @@ def bill_run(
 async def _run(
     settings: Settings,
     period: BillingPeriod,
+    by_cycle: bool,
     households: list[str] | None,
     dry_run: bool,
     party: str | None,
@@ -79,6 +83,7 @@ async def _run(
                 engine=settings.engine,
                 progress=lambda told: bar.update(task, completed=told.houses_done, total=told.houses),
                 households=None if households is None else tuple(households),
+                by_cycle=by_cycle,
             )
             return await (run.try_out() if dry_run else run.run())
         finally:

@@ -9,7 +9,7 @@ from typer.main import get_group
 
 from wattbook.kernel.errors import WattbookError
 
-GROUPS: Final = ("simulate", "tariff", "invoices", "payments", "ids", "people", "readings", "bills")
+GROUPS: Final = ("simulate", "tariff", "invoices", "payments", "ids", "people", "readings", "bills", "houses")
 """Verbs with verbs of their own, each the `verbs` of the module of its name."""
 
 COMMANDS: Final = {

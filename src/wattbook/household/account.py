@@ -6,7 +6,7 @@ to so far and, where days are known that the others can be like, what it will co
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import groupby, pairwise
 from typing import Final, NamedTuple
@@ -20,14 +20,15 @@ from wattbook.household.assessment import PER_INTERVAL, RE_RATED, Assessment, Li
 from wattbook.household.charges import charges_in_time
 from wattbook.household.day_parts import Asked, Use, meter_spans, spread, use_of_houses, within
 from wattbook.household.documents import Bill, CreditNote, corrected
+from wattbook.household.dues import Due, due_of_day, due_of_month
 from wattbook.household.estimation import Estimate
 from wattbook.household.forecast import LIKE_DAYS_WITHIN, Forecast, forecast
 from wattbook.household.interval_schema import Interval
 from wattbook.household.intervals import IntervalStore
-from wattbook.household.periods import period_of_day, period_of_month
 from wattbook.household.tiers import TierUse, use_by_tier
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import InvalidInput, NotFound
+from wattbook.registry.contracts import contracts_of_households
 from wattbook.registry.households import Household, find_households
 from wattbook.tariffs.catalogue import household_tariff
 from wattbook.tariffs.hours import bounds, slot_at
@@ -172,13 +173,17 @@ async def account_of(
 ) -> Account:
     """The account of a house for the billing period that begins in a month such as `2026-10`; None: the running one.
 
+    Where people moved or the tariff changed within the period, it is the last part that has begun; or, for a day such
+    as `2026-10-03`, the part that holds the day. The bills are those of who lives there in that part.
+
     Raises:
         NotFound: the house or its tariff is not known.
         InvalidInput: not a month, or one that has not begun; or the tariff cannot rate it.
     """
     now = utc(now)
     house = await house_of(connection, household)
-    schedule = _schedule(house, month, now)
+    due = await _due(connection, house, month, now)
+    house, schedule = replace(house, tariff=due.tariff, contract_w=due.contract_w), due.schedule
     starts_at, ends_at = bounds(schedule)
     if now < starts_at:
         raise InvalidInput(f"{schedule.period} has not begun")
@@ -187,14 +192,22 @@ async def account_of(
     asked = Asked(house.id, schedule.tariff, first, schedule.period)
     (use,) = await use_of_houses(connection, intervals, [asked], now=now)
     inside = [each for each in use.uses if each.part.day >= schedule.period.first]
-    bills = await _billed(connection, house.id)
+    bills = await _billed(connection, due)
     named = [(each.bill.policy, each.bill.basis) for each in bills if each.bill.period == schedule.period]
     policy, basis = named[0] if named else (RE_RATED, PER_INTERVAL)
     (charges,) = await charges_in_time(connection, intervals, [(house.id, starts_at, ends_at)], [schedule], [basis])
     metered = metered_by_slot(schedule, inside)
-    assessed = assess(schedule.tariff, schedule.period, metered, charges, house.contract_w, policy=policy)
+    assessed = assess(
+        schedule.tariff,
+        schedule.period,
+        metered,
+        charges,
+        house.contract_w,
+        policy=policy,
+        month_days=schedule.month_days,
+    )
     return Account(
-        household=house,
+        household=replace(house, customer=due.customer or house.customer),
         schedule=schedule,
         taken_at=now,
         starts_at=starts_at,
@@ -218,9 +231,9 @@ async def day_of(
         InvalidInput: the day has not begun where the tariff holds, or its tariff begins later.
     """
     house = await house_of(connection, household)
-    tariff = household_tariff(house.tariff)
-    schedule = compile_household(tariff, period_of_day(day, house.reading_day))
-    since, until = bounds(compile_household(tariff, BillingPeriod(day, day)))
+    contracts = (await contracts_of_households(connection, [house.id])).get(house.id, ())
+    schedule = due_of_day(house, contracts, day).schedule
+    since, until = bounds(compile_household(schedule.tariff, BillingPeriod(day, day)))
     if now < since:
         raise InvalidInput(f"{day} has not begun")
     times = [(house.id, *bounds(schedule))]
@@ -275,16 +288,23 @@ async def house_of(connection: AsyncConnection, household: str) -> Household:
     return found
 
 
-def _schedule(house: Household, month: str | None, now: datetime) -> Schedule:
-    tariff = household_tariff(house.tariff)
-    if month is not None:
-        return compile_household(tariff, period_of_month(month, house.reading_day))
-    today = now.astimezone(ZoneInfo(tariff.time_zone)).date()
-    return compile_household(tariff, period_of_day(today, house.reading_day))
+async def _due(connection: AsyncConnection, house: Household, month: str | None, now: datetime) -> Due:
+    """Raises:
+    InvalidInput: not a month, nor a day.
+    """
+    contracts = (await contracts_of_households(connection, [house.id])).get(house.id, ())
+    today = now.astimezone(ZoneInfo(household_tariff(house.tariff).time_zone)).date()
+    if month is None:
+        return due_of_day(house, contracts, today)
+    if len(month) == len("2026-10-03"):
+        return due_of_day(house, contracts, BillingPeriod.parse(month, month).first)
+    return due_of_month(house, contracts, month, today)
 
 
-async def _billed(connection: AsyncConnection, household: str) -> list[Billed]:
-    bills = (await documents.bills_of_households(connection, [household]))[-BILLS_SHOWN_MAX:]
+async def _billed(connection: AsyncConnection, due: Due) -> list[Billed]:
+    """The bills of the house; of one with contracts, those of who lives there."""
+    of_house = await documents.bills_of_households(connection, [due.household])
+    bills = [bill for bill in of_house if due.customer in (None, bill.customer)][-BILLS_SHOWN_MAX:]
     ids = [bill.id for bill in bills]
     notes = await documents.credit_notes_of_bills(connection, ids)
     estimates = await documents.estimates_of_bills(connection, ids)

@@ -6,11 +6,12 @@ monthly amounts are scaled to its days over those of the whole period. Days on w
 """
 
 from collections.abc import Sequence
+from datetime import date
 from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.household.periods import period_of_month
+from wattbook.household.periods import period_of_day, period_of_month
 from wattbook.kernel.errors import InvalidInput, NotFound, Refused, WattbookError
 from wattbook.registry.contracts import Contract, contracts_of_households
 from wattbook.registry.households import Household, find_households
@@ -74,6 +75,32 @@ def dues_of_house(house: Household, contracts: Sequence[Contract], cycle: Billin
         for contract in contracts
         if contract.overlaps(cycle.first, cycle.last)
     ]
+
+
+def due_of_day(house: Household, contracts: Sequence[Contract], day: date) -> Due:
+    """What is due for the days around one: the part of the house's period that holds it.
+
+    On a day on which nobody lives there it is the whole period, by the house's own record.
+
+    Raises:
+        InvalidInput: the period is not within the calendar.
+    """
+    cycle = period_of_day(day, house.reading_day)
+    by_record = Due(house.id, cycle, cycle, house.tariff, None, house.contract_w)
+    parts = dues_of_house(house, contracts, cycle)
+    return next((due for due in parts if due.period.first <= day <= due.period.last), by_record)
+
+
+def due_of_month(house: Household, contracts: Sequence[Contract], month: str, today: date) -> Due:
+    """What is due for the period that begins in a month; of several parts the last one that has begun.
+
+    Raises:
+        InvalidInput: not a month.
+    """
+    cycle = period_of_month(month, house.reading_day)
+    parts = dues_of_house(house, contracts, cycle)
+    begun = [due for due in parts if due.period.first <= today] or parts
+    return begun[-1] if begun else due_of_day(house, (), cycle.first)
 
 
 async def dues(

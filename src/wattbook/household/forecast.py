@@ -98,7 +98,7 @@ def forecast(
     tier = tier_of(schedule, tiers, own)
     course = [(expected, slot) for expected, slot in zip(to_come, slots, strict=True)]
     return Forecast(
-        assessed=assess(tariff, period, metered, [*charges, *still_paid], contract_w),
+        assessed=assess(tariff, period, metered, [*charges, *still_paid], contract_w, month_days=schedule.month_days),
         days=tuple(_by_day(period.days(), to_come)),
         like_days=alike.day_count,
         known_days=_known_days(inside),

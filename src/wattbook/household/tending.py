@@ -1,8 +1,8 @@
 """Readings kept in order and looked over while a deployment serves, a bounded piece at a time.
 
 Days whose files came in several batches are compacted, leftovers swept away, noted bills assessed again. Every
-meter of every house is checked over the last whole week of its calendar, one week as often as it comes round: what is
-found again is the same item of the work list.
+meter of every house is checked over the last whole week of its calendar, one week as often as it comes round, and what
+was drawn where nobody lives: what is found again is the same item of the work list.
 """
 
 from dataclasses import dataclass
@@ -14,13 +14,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.db.engine import Database
 from wattbook.household import vee
+from wattbook.household.charges import MOMENT
 from wattbook.household.day_parts import meter_spans
 from wattbook.household.intervals import IntervalStore, MeterSpan
 from wattbook.household.reassessment import assess_again
+from wattbook.household.vacancy import look_at_vacancies
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import WattbookError
 from wattbook.registry.households import next_households
 from wattbook.tariffs.catalogue import household_tariff
+from wattbook.tariffs.period import BillingPeriod
 
 HOUSES_AT_ONCE: Final = 50
 READINGS_LATE: Final = timedelta(days=1)
@@ -88,6 +91,10 @@ async def check_houses(
     for zone, times in by_zone.items():
         spans: list[MeterSpan] = [span for of_house in await meter_spans(connection, times) for span in of_house]
         count += len(await vee.check(connection, intervals, spans, zone, now=now)) if spans else 0
+        named, place = [house for house, _, _ in times], ZoneInfo(zone)
+        _, since, until = times[0]
+        week = BillingPeriod(since.astimezone(place).date(), (until - MOMENT).astimezone(place).date())
+        count += len(await look_at_vacancies(connection, intervals, named, week, zone, now=now))
     return Checked(houses[-1].id if len(houses) == limit else "", len(houses), count)
 
 

@@ -90,7 +90,12 @@ def next_kwh(schedule: Schedule, slots_mwh: Sequence[int], slot: int, contract_w
     """What the next kilowatt-hour in a slot costs in the end."""
     more = [mwh + (MWH_PER_KWH if place == slot else 0) for place, mwh in enumerate(slots_mwh)]
     before, after = (
-        rate_household(schedule.tariff, Usage(tuple(map(Energy, energies)), contract_w), schedule.period)
+        rate_household(
+            schedule.tariff,
+            Usage(tuple(map(Energy, energies)), contract_w),
+            schedule.period,
+            month_days=schedule.month_days,
+        )
         for energies in (slots_mwh, more)
     )
     return after.total_money() - before.total_money()

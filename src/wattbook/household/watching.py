@@ -5,8 +5,8 @@ day have not come. Houses are looked at in the order of their ids, some at a tim
 for all of them, and again from the first when the last was seen.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Final
@@ -17,16 +17,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wattbook.household.account import days_of
 from wattbook.household.charges import charges_in_time
 from wattbook.household.day_parts import Asked, HouseUse, use_of_houses
+from wattbook.household.dues import due_of_day
 from wattbook.household.forecast import LIKE_DAYS_WITHIN, Forecast, forecast
 from wattbook.household.intervals import IntervalStore
 from wattbook.household.notices import About, Notice, tell
-from wattbook.household.periods import period_of_day
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import WattbookError
+from wattbook.registry.contracts import Contract, contracts_of_households
 from wattbook.registry.households import Household, next_households
 from wattbook.tariffs.catalogue import household_tariff
 from wattbook.tariffs.hours import bounds
-from wattbook.tariffs.schedule import Schedule, compile_household
+from wattbook.tariffs.schedule import Schedule
 
 HOUSES_AT_ONCE: Final = 50
 KNOWN_DAYS_MIN: Final = 3
@@ -58,7 +59,9 @@ async def look_at_houses(
     """Look at the next houses after an id, and tell them what there is to tell."""
     now = utc(now)
     houses = await next_households(connection, after, limit)
-    watched = [(house, schedule) for house in houses if (schedule := _running(house, now)) is not None]
+    contracts = await contracts_of_households(connection, [house.id for house in houses])
+    running = [_running(house, contracts.get(house.id, ()), now) for house in houses]
+    watched = [found for found in running if found is not None]
     asked = [
         Asked(house.id, schedule.tariff, schedule.period.first - LIKE_DAYS_WITHIN, schedule.period)
         for house, schedule in watched
@@ -78,13 +81,12 @@ async def look_at_houses(
     return Round(houses[-1].id if len(houses) == limit else "", len(houses), await tell(connection, told))
 
 
-def _running(house: Household, now: datetime) -> Schedule | None:
-    """The period that runs; None if the house's tariff is not known or has no prices for it."""
+def _running(house: Household, contracts: Sequence[Contract], now: datetime) -> tuple[Household, Schedule] | None:
+    """The house as it is let now and the period that runs; None if its tariff is not known or has no prices for it."""
     try:
-        tariff = household_tariff(house.tariff)
-        return compile_household(
-            tariff, period_of_day(now.astimezone(ZoneInfo(tariff.time_zone)).date(), house.reading_day)
-        )
+        today = now.astimezone(ZoneInfo(household_tariff(house.tariff).time_zone)).date()
+        due = due_of_day(house, contracts, today)
+        return replace(house, tariff=due.tariff, contract_w=due.contract_w), due.schedule
     except WattbookError:
         return None
 
