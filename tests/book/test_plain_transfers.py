@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wattbook.book.accounts import PURPOSES, Account
-from wattbook.book.arrays import bigints
+from wattbook.db.arrays import bigints
 from wattbook.book.journal import Journal
 from wattbook.book.posting import _Batch
 from wattbook.book.store import AccountRow, Content, Kind

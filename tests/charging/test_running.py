@@ -27,7 +27,8 @@ def running(*, meter_start_mwh: int = 100 * KWH, export_start_mwh: int | None = 
         export_mwh=0,
         shortfall_wms=0,
         flags="",
-        seen="",
+        writer="",
+        row="",
     )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.book.accounts import PURPOSES, Account
-from wattbook.book.arrays import bigints, uuids
+from wattbook.db.arrays import bigints, uuids
 from wattbook.book.transfers import Span
 from wattbook.db.engine import fetch
 

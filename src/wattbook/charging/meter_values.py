@@ -70,9 +70,9 @@ async def record_samples(
         moved = _move(open_, known)
         due = {each.id for each in moved.values() if subscribers and now - each.announced_at >= policy.change_interval}
         written = await reading_rows.write(connection, list(moved.values()), frozenset(due), to_keep, now)
-        fresh = {key: session for key, session in moved.items() if session.id in written}
+        there = list(moved)
+        fresh = {there[place]: moved[there[place]] for place in written}
         for session in fresh.values():
-            session.seen = written[session.id]
             if session.id in due:
                 session.announced_at = now
                 announced += [session.id] if session.state == "active" else []

@@ -56,8 +56,9 @@ class Samples(Struct, frozen=True, gc=False):
 class Running:
     """The numbers of a session that readings move; the names are those of `tables.sessions`.
 
-    `seen` is the version of the row they were read from: nothing is locked while readings are taken, and a session that
-    another writer has changed meanwhile is looked at again.
+    `writer` and `row` are the version of the row they were read from: who wrote it, and where it lies, which changes
+    also when one transaction writes it twice. Nothing is locked while readings are taken, and a session that another
+    writer has changed meanwhile is looked at again.
     """
 
     id: str
@@ -76,7 +77,8 @@ class Running:
     export_mwh: int
     shortfall_wms: int
     flags: str
-    seen: str
+    writer: str
+    row: str
 
     def flag(self, flag: str) -> None:
         """Note something implausible, once."""
