@@ -47,7 +47,7 @@ def data_of(package: str, *path: str) -> Path:
     """A file inside an installed package, which itself is not loaded."""
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        pytest.skip(f"{package} is not installed (requirements/peers.txt)")
+        pytest.fail(f"{package} is not installed, though `./run test` installs it (requirements/peers.txt)")
     return Path(spec.submodule_search_locations[0]).joinpath(*path)
 
 
