@@ -38,10 +38,12 @@ FRAME_BYTES_MAX: Final = 64 << 10
 TIDY_EVERY_S: Final = 3_600.0
 KEEP_DAYS: Final = 7
 
-_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
+_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)  # of PostgreSQL
+_MICROSECOND: Final = timedelta(microseconds=1)
 _HEAD: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _TAIL: Final = b"\xff\xff"
 _OUR_CALL: Final = b"[2"
+OUT: Final = Direction.OUT
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +63,7 @@ class FrameJournal:
 
     Attributes:
         lost: frames that were not kept because the buffer was full or the database away.
-        waiting_bytes, waiting_bytes_max, now_us: for its recorders.
+        waiting_bytes, waiting_bytes_max, clock: for its recorders.
 
     `keeps` says of which stations frames are kept.
     """
@@ -78,14 +80,13 @@ class FrameJournal:
     ) -> None:
         assert keep_days > 0, "today is kept at least"
         self._database = database
-        self._clock = clock
         self._keeps = keeps
         self._partitioned = Partitioned("ocpp.frames", "at", "day", timedelta(days=keep_days))
         self._flush_every_s = flush_every_s
         self.waiting_bytes_max = waiting_bytes_max
         self._waiting: list[Recorder] = []
         self.waiting_bytes = 0
-        self.now_us: Callable[[], int] = lambda: round((clock().timestamp() - _EPOCH) * 1_000_000)
+        self.clock = clock
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.lost = 0
@@ -121,14 +122,14 @@ class FrameJournal:
             return
         waiting = sorted(self._waiting, key=lambda recorder: recorder.station_id)
         self._waiting, self.waiting_bytes = [], 0
-        taken = [recorder.take() for recorder in waiting]
-        number = sum(number for _, number in taken)
+        parts = [part for recorder in waiting for part in recorder.take()]
         try:
             async with self._database.transaction() as connection:
-                await _copy(connection, b"".join(rows for rows, _ in taken))
+                await _copy(connection, b"".join(parts))
         except (DBAPIError, psycopg.Error, OSError) as error:
-            self.lose(number)
-            log.warning("frames-not-kept", frames=number, error=str(error))
+            frames = len(parts) // 2
+            self.lose(frames)
+            log.warning("frames-not-kept", frames=frames, error=str(error))
 
     async def _keep_writing(self) -> None:
         loop = asyncio.get_running_loop()
@@ -145,7 +146,7 @@ class FrameJournal:
         """Make the coming days, drop those that are over."""
         try:
             async with self._database.transaction() as connection:
-                await tend(connection, self._partitioned, now=self._clock())
+                await tend(connection, self._partitioned, now=self.clock())
         except (DBAPIError, psycopg.Error, OSError) as error:
             log.warning("journal-not-tidied", error=str(error))
 
@@ -153,38 +154,38 @@ class FrameJournal:
 class Recorder:
     """Keeps the frames of one connection until they are written, as rows of PostgreSQL's binary COPY."""
 
-    __slots__ = ("_head", "_journal", "_number", "_pack", "_rows", "_spoken", "station_id")
+    __slots__ = ("_journal", "_pack", "_parts", "_spoken", "_station", "station_id")
 
     def __init__(self, journal: FrameJournal, station_id: str, version: str) -> None:
         self.station_id = station_id
         self._journal = journal
-        station = station_id.encode(errors="replace").replace(b"\0", b"?")
-        self._head = struct.pack(">hi", 5, len(station)) + station
+        self._station = station_id.encode(errors="replace").replace(b"\0", b"?")
         self._spoken = version.encode()
-        self._pack = struct.Struct(f">iqi?i{len(self._spoken)}si").pack  # lengths and values of `at` to that of `raw`
-        self._rows = bytearray()
-        self._number = 0
+        # Of a row: how many columns, and each with its length before it: station, time, whether we said it, version.
+        self._pack = struct.Struct(f">hi{len(self._station)}siqi?i{len(self._spoken)}si").pack
+        self._parts: list[bytes] = []  # two a row: all but the frame, and the frame
 
     def __call__(self, direction: Direction, raw: bytes) -> None:
-        if direction is Direction.OUT and raw.startswith(_OUR_CALL):
+        outgoing = direction is OUT
+        if outgoing and raw.startswith(_OUR_CALL):
             raw = without_secret(raw)
-        if len(raw) > FRAME_BYTES_MAX:
-            raw = raw[:FRAME_BYTES_MAX]
-        journal = self._journal
+        size = len(raw)
+        if size > FRAME_BYTES_MAX:
+            raw, size = raw[:FRAME_BYTES_MAX], FRAME_BYTES_MAX
+        journal, parts, station, spoken = self._journal, self._parts, self._station, self._spoken
         if journal.waiting_bytes > journal.waiting_bytes_max:
             journal.lose(1)
             return
-        if not self._number and not journal.begins(self):
+        if not parts and not journal.begins(self):
             return
-        journal.waiting_bytes += len(raw)
-        self._number += 1
-        out, spoken = direction is Direction.OUT, self._spoken
-        self._rows += self._head + self._pack(8, journal.now_us(), 1, out, len(spoken), spoken, len(raw)) + raw
+        journal.waiting_bytes += size
+        at_us = (journal.clock() - _EPOCH) // _MICROSECOND
+        parts.append(self._pack(5, len(station), station, 8, at_us, 1, outgoing, len(spoken), spoken, size))
+        parts.append(raw)
 
-    def take(self) -> tuple[bytearray, int]:
-        """What gathered, and how many rows it is."""
-        taken = self._rows, self._number
-        self._rows, self._number = bytearray(), 0
+    def take(self) -> list[bytes]:
+        """What gathered, two parts a row."""
+        taken, self._parts = self._parts, []
         return taken
 
 
