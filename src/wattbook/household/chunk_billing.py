@@ -24,6 +24,7 @@ from wattbook.household.assessment import PER_INTERVAL, RE_RATED, Charge, Lines,
 from wattbook.household.bill_run_rows import Chunk, ChunkTotals, Refusal
 from wattbook.household.billing import Utility, bill_dues
 from wattbook.household.charges import MOMENT
+from wattbook.household.closing import is_closed
 from wattbook.household.documents import Bill
 from wattbook.household.dues import Due, dues
 from wattbook.household.exceptions import beyond_meters, note_exceptions
@@ -232,6 +233,8 @@ class ChunkBilling:
         others: list[str] = []
         if self.utility.policy != RE_RATED:  # the others are no bill of what is left
             return plain, list(households)
+        if await is_closed(connection, self.utility.party, [self.schedule.period]) == [True]:
+            return plain, list(households)  # each is told so
         days = (self.schedule.period.first, self.schedule.period.last)
         points = await supply_points(connection, households, since, until, days)
         read_since = await self.intervals.meters_since(connection, sums.batches, since, until)
