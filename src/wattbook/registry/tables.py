@@ -276,6 +276,18 @@ households = Table(
     schema="registry",
 )
 
+interest_rates = Table(
+    "interest_rates",
+    metadata,
+    _refers("party", "parties", nullable=False, primary_key=True),
+    Column("valid_from", Date, primary_key=True),
+    Column("percent", Numeric, nullable=False, comment="a year, simple; 0: none from then on"),
+    Column("source", Text, nullable=False),
+    Column("checked_on", Date, nullable=False),
+    CheckConstraint("percent BETWEEN 0 AND 100", name="percent"),
+    schema="registry",
+)
+
 household_contracts = Table(
     "household_contracts",
     metadata,
