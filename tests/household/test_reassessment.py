@@ -36,6 +36,7 @@ from wattbook.household.documents import Bill, CreditNote
 from wattbook.household.intake.admission import take_in
 from wattbook.household.intake.items import IMPORT, IntervalReading, RegisterReading
 from wattbook.household.intervals import Interval, IntervalStore, MeterSpan
+from wattbook.household.notices import notices_of_house
 from wattbook.household.payments import PaymentState
 from wattbook.household.reassessment import assess_again
 from wattbook.household.work_list import Kind, close_item, open_work
@@ -91,6 +92,38 @@ async def test_missing_readings_are_estimated_named_and_corrected_when_they_come
         history = await store.versions(connection, SPAN._replace(since=estimate.since, until=estimate.since + HOUR))
         assert [(each.energy_mwh, each.quality) for each in history] == [(10 * KWH, "estimated"), (20 * KWH, "valid")]
         assert (await audit(connection, CHECKS)).holds
+
+
+async def test_a_provisional_bill_becomes_final_by_a_note_that_says_so(
+    database: Database, store: IntervalStore
+) -> None:
+    """Half of what was missing comes, then the other half, which is what was estimated; at last one is doubted."""
+    async with database.transaction() as connection:
+        await found(connection, "h1")
+        true = hourly("M-h1", 240 * KWH)
+        missing = [each for each in true if 6 <= (each.start - MIDNIGHT) // HOUR < 12]
+        await measure(connection, store, [*week(240 * KWH), *(each for each in true if each not in missing)])
+        bill = await billed(connection, store, "h1")
+        assert (bill.stage, bill.estimated_mwh) == ("provisional", 60 * KWH)
+        await take_in(connection, store, "half", [reading(hour, 15 * KWH) for hour in range(6, 9)], now=NOW)
+        (half,) = await again(connection, store)
+        assert (half.becomes, half.estimated_mwh, half.metered_mwh) == (None, 30 * KWH, 255 * KWH)
+        await take_in(connection, store, "rest", [reading(hour, 10 * KWH) for hour in range(9, 12)], now=NOW)
+        (final,) = await again(connection, store, later=2)
+        assert (final.becomes, final.estimated_mwh, final.lines.total) == ("final", 0, 0), "nothing but the stage"
+        assert documents.corrected(bill, [half, final]) == assess(TARIFF, DAY, 255 * KWH, []).lines
+        assert documents.standing(bill, [half, final]).stage == "final"
+        assert await again(connection, store, later=3) == [], "once is enough"
+        told = [notice.words for notice in await notices_of_house(connection, "h1")]
+        assert any("is final: readings came" in words for words in told), told
+        doubted = reading(9, 11 * KWH)._replace(quality="estimated", method="by its sender")
+        await take_in(connection, store, "doubt", [doubted], now=NOW)
+        (back,) = await again(connection, store, later=4)
+        assert (back.becomes, back.estimated_mwh) == ("provisional", 11 * KWH)
+        stored = (await documents.credit_notes_of_bills(connection, [bill.id]))[bill.id]
+        assert stored == [half, final, back]
+        proof = await audit(connection, CHECKS)
+        assert proof.holds, proof
 
 
 async def test_an_estimate_is_scaled_to_the_register(database: Database, store: IntervalStore) -> None:

@@ -12,7 +12,7 @@ from wattbook.book.audit import Proof
 from wattbook.charging.events import SessionView
 from wattbook.charging.views import Refusal
 from wattbook.household.assessment import Lines
-from wattbook.household.documents import Bill, CreditNote, corrected
+from wattbook.household.documents import Bill, CreditNote, corrected, standing
 from wattbook.household.estimation import Estimate
 from wattbook.kernel.units import Currency, Energy, Money
 from wattbook.registry.presence import StationOverview
@@ -179,13 +179,15 @@ class BillLines(BaseModel):
 class CreditNoteDocument(BaseModel):
     """`lines` is what each line of the bill is less by; energies are those of the whole period from then on.
 
-    `reason` is `payments` or `readings`; `metered_kwh` is null in notes of before there was a reason.
+    `reason` is `payments` or `readings`; `metered_kwh` is null in notes of before there was a reason. `becomes` is
+    `final` where the note is the final bill in place of a provisional one; null: the stage is as before.
     """
 
     id: str
     revision: int
     issued_at: datetime
     reason: str
+    becomes: str | None
     metered_kwh: Exact | None
     paid_kwh: Exact
     household_kwh: Exact
@@ -199,6 +201,7 @@ class CreditNoteDocument(BaseModel):
             revision=note.revision,
             issued_at=note.issued_at,
             reason=note.reason,
+            becomes=note.becomes,
             metered_kwh=None if note.metered_mwh is None else Energy(note.metered_mwh).kwh,
             paid_kwh=Energy(note.paid_mwh).kwh,
             household_kwh=Energy(note.household_mwh).kwh,
@@ -231,14 +234,15 @@ class BillDocument(BaseModel):
     """A bill as issued, its credit notes, and what is owed in the end (`owed`).
 
     `household_kwh + paid_kwh + exception_kwh = metered_kwh`; `gross_total - duplicate = lines.total`. A bill is
-    `provisional` when a part of it, `estimated_kwh`, is an estimate: `estimates` says which. `customer` owes it, by a
-    contract; null: the house by itself. A bill of a part of a billing period names that in `cycle_first_day` and
-    `cycle_last_day`.
+    `provisional` when a part of it, `estimated_kwh`, is an estimate: `estimates` says which. `stands` is the stage
+    after its credit notes. `customer` owes it, by a contract; null: the house by itself. A bill of a part of a billing
+    period names that in `cycle_first_day` and `cycle_last_day`.
     """
 
     id: str
     household: str
     stage: str
+    stands: str
     estimated_kwh: Exact
     estimates: list[EstimateDocument]
     customer: str | None
@@ -266,6 +270,7 @@ class BillDocument(BaseModel):
             id=bill.id,
             household=bill.household,
             stage=bill.stage,
+            stands=standing(bill, notes).stage,
             estimated_kwh=Energy(bill.estimated_mwh).kwh,
             estimates=[EstimateDocument.of(estimate) for estimate in estimates],
             customer=bill.customer,

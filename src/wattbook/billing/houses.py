@@ -49,7 +49,8 @@ async def documents_of_house(
         seller = await find_issuer(connection, bill.utility)
         named = await find_recipients(connection, [bill.debtor], country=seller.country)
         frame = _Frame(seller, *named[bill.debtor], now.astimezone(zone).date())
-        draft = _document(frame, bill, Kind.INVOICE, f"bill:{bill.id}", bill.posting.hex, bill.lines)
+        stage = "provisional" if bill.stage == "provisional" else ""
+        draft = _document(frame, bill, Kind.INVOICE, f"bill:{bill.id}", bill.posting.hex, bill.lines, reason=stage)
         documents += await issue(connection, [(draft, ())], now=now)
         number = documents[-1].number
         for correction in _corrections(frame, bill, notes[bill.id], number):
@@ -64,13 +65,14 @@ async def numbers_of(connection: AsyncConnection, sources: Sequence[str]) -> dic
 
 
 def _corrections(frame: _Frame, bill: Bill, notes: list[CreditNote], reference: str) -> Iterator[Document]:
-    """A credit note each; an invoice where a correction is a charge. One below the coin is no document."""
+    """A credit note each; an invoice where a correction is a charge. One below the coin is no document, unless it makes
+    a provisional bill final."""
     for note in notes:
         kind = Kind.INVOICE if note.lines.total < 0 else Kind.CREDIT_NOTE
         lines = NOTHING.minus(note.lines)
-        if any(lines):
-            source = f"credit:{note.id}"
-            yield _document(frame, bill, kind, source, note.posting.hex, lines, reference=reference, reason=note.reason)
+        if any(lines) or note.becomes == "final":
+            source, reason = f"credit:{note.id}", note.becomes or note.reason
+            yield _document(frame, bill, kind, source, note.posting.hex, lines, reference=reference, reason=reason)
 
 
 def _document(

@@ -71,7 +71,7 @@ def page_data(document: Document, zone: ZoneInfo) -> dict[str, Any]:
         "font": FONTS[document.language],
         "words": words,
         "title": f"{words[document.kind]} {document.number}",
-        "reason": document.reason,
+        "reason": words.get(f"because_{document.reason}", document.reason),
         "issuer": {"name": issuer.name, "lines": _address(issuer.street, issuer.postcode, issuer.city, issuer.country)},
         "recipient": {
             "lines": [

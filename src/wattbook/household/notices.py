@@ -19,7 +19,7 @@ from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from wattbook.household.documents import Bill, CreditNote
+    from wattbook.household.bills import Bill, CreditNote
 
 SHOWN_MAX: Final = 1_000
 
@@ -81,8 +81,8 @@ async def tell_of_bills(connection: AsyncConnection, bills: Sequence["Bill"]) ->
 
 
 async def tell_of_credit_notes(connection: AsyncConnection, notes: Sequence["CreditNote"]) -> None:
-    """Those that change what is owed."""
-    changing = [note for note in notes if note.lines.total]
+    """Those that change what is owed, or make a provisional bill final."""
+    changing = [note for note in notes if note.lines.total or note.becomes]
     if changing:
         await connection.execute(
             text("""
@@ -128,9 +128,15 @@ def _of_bill(bill: "Bill") -> str:
 def _of_credit_note(note: "CreditNote") -> str:
     first_day = note.bill.rpartition(":")[2]
     is_credit = note.lines.total > 0
+    final = " It is final now." if note.becomes == "final" else ""
+    if not note.lines.total:
+        what = (
+            "final: readings came and say what was estimated" if final else "provisional: a part of it is an estimate"
+        )
+        return f"The bill from {first_day} on is {what}."
     changed = f"{note.total} lower" if is_credit else f"{-note.total} higher"
     if note.reason == "readings":
         why = "readings changed"
     else:
         why = "energy was paid elsewhere" if is_credit else "a payment does not count any more"
-    return f"The bill from {first_day} on is {changed}: {why}."
+    return f"The bill from {first_day} on is {changed}: {why}.{final}"

@@ -65,7 +65,8 @@ async def assess_again(
             drafted += await _drafted(connection, bill, notes[bill.id], found, charged, moved[bill.id], group, utc(now))
         else:
             await _cannot(connection, bill, found.message, utc(now))
-    for outcome in await post(connection, [entries for _, entries in drafted], booked_at=utc(now)):
+    posted = [entries for _, entries in drafted if entries]
+    for outcome in await post(connection, posted, booked_at=utc(now)):
         if isinstance(outcome, WattbookError):
             raise outcome
     await documents.add_credit_notes(connection, [note for note, _ in drafted])
@@ -82,7 +83,10 @@ async def _drafted(
     balance_group: str,
     now: datetime,
 ) -> list[tuple[CreditNote, list[Transfer]]]:
-    """The note and its postings; nothing where the energy is what it was."""
+    """The note and its postings; none where energy and stage are what they were.
+
+    A note over nothing, with no postings, makes a bill final whose estimates turned out to be true.
+    """
     stands = Standing(found.slots_mwh, sum(estimate.energy_mwh for estimate in found.estimates))
     assessed = documents.assessed(bill, stands, charges)
     credit = documents.corrected(bill, notes).minus(assessed.lines)
@@ -96,10 +100,13 @@ async def _drafted(
         *paid_elsewhere(ledger, moved_shares(moved, assessed.shares)),
         *sale(ledger, credit.negated),
     ]
-    if not entries:
+    before = documents.standing(bill, notes).stage
+    becomes = stands.stage if stands.stage != before else None
+    if not entries and becomes is None:
         return []
+    posting = entries[0].fact if entries else f"{ledger.fact}:total"
     note = documents.credit_note(
-        bill, revision, assessed, credit, stands, posting=entries[0].fact, issued_at=now, reason="readings"
+        bill, revision, assessed, credit, stands, posting=posting, issued_at=now, reason="readings", becomes=becomes
     )
     return [(note, entries)]
 
