@@ -85,7 +85,11 @@ async def test_a_month_is_invoiced_by_one_command(market: Database, database_url
     shown = command(database_url, "show", second.stem, "--xml", str(tmp_path / "e.xml"))
     assert json.loads(shown.stdout)["recipient"] == LATER
     assert second.stem in (tmp_path / "e.xml").read_text()
-    assert command(database_url, "run", "--period", "2026-10").stdout == "0 invoices issued\n"
+    drawn, written_at = first.read_bytes(), second.stat().st_mtime_ns
+    first.unlink()  # or it was never written: the process was gone between the invoice and its page
+    assert command(database_url, "run", "--period", "2026-10", "--pdf", str(tmp_path)).stdout == "0 invoices issued\n"
+    assert abs(len(first.read_bytes()) - len(drawn)) < 100
+    assert second.stat().st_mtime_ns == written_at
     assert "C000001: -28.13 EUR" in command(database_url, "credit", first.stem, "--reason", "goodwill").stdout
     wrong = command(database_url, "run", "--period", "October")
     assert (wrong.returncode, "2026-10 is needed" in wrong.stderr) == (2, True)

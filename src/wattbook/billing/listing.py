@@ -1,11 +1,13 @@
 """Documents as a program sees them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.billing import store
 from wattbook.billing.documents import Document, Kind, Line, coin_text
+from wattbook.billing.run import Period
 from wattbook.kernel.errors import InvalidInput, NotFound
 from wattbook.kernel.units import Energy
 
@@ -20,6 +22,16 @@ async def find_document(connection: AsyncConnection, number: str) -> Document:
     if not found:
         raise NotFound(f"there is no document {number[:64]!r}")
     return found[0]
+
+
+async def find_documents(connection: AsyncConnection, numbers: Sequence[str]) -> list[Document]:
+    """Those that there are, in the order of their numbers."""
+    return await store.find(connection, "number", numbers)
+
+
+async def invoices_of_period(connection: AsyncConnection, issuer: str, period: Period) -> list[str]:
+    """The numbers of all invoices of a period that has ended, in order."""
+    return await store.invoices_of_period(connection, issuer, period.first, period.last)
 
 
 async def list_documents(

@@ -1,12 +1,11 @@
 """`invoices`: issue the documents of a period, look at them, take them back, and ask for what is not paid."""
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -19,12 +18,13 @@ from wattbook.billing.credits import credit
 from wattbook.billing.documents import Document, coin_text
 from wattbook.billing.dunning import dun
 from wattbook.billing.einvoice import to_cii
-from wattbook.billing.listing import document_fields, find_document
-from wattbook.billing.page import to_page
+from wattbook.billing.listing import document_fields, find_document, find_documents, invoices_of_period
+from wattbook.billing.page import page_file, to_page, write_pages
 from wattbook.billing.parties import Issuer
 from wattbook.billing.registers import put_issuer
 from wattbook.billing.rollups import By, revenue
 from wattbook.billing.run import Period, invoice_run
+from wattbook.cli.work import on_database
 from wattbook.config import Settings
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import system_clock
@@ -33,7 +33,8 @@ from wattbook.kernel.units import Currency, Energy, Money
 
 verbs = typer.Typer(no_args_is_help=True, help="Invoices, receipts, credit notes, statements.")
 
-Answer = TypeVar("Answer")
+PAGES_AT_ONCE: Final = 1_000
+"""Documents that wait for their pages in memory."""
 
 
 @verbs.command("issuer")
@@ -50,14 +51,16 @@ def name_issuer(
         async with database.transaction() as connection:
             await put_issuer(connection, issuer)
 
-    _on_database(put)
+    on_database(Settings(), put)
     typer.echo(f"{issuer.id}: {issuer.name} issues documents numbered {issuer.prefix}-…")
 
 
 @verbs.command("run")
 def run(
     period: Annotated[str, typer.Option(help="A month, such as 2026-10.")],
-    pdf: Annotated[Path | None, typer.Option(help="A folder to write the PDFs to, with e-invoices inside.")] = None,
+    pdf: Annotated[
+        Path | None, typer.Option(help="A folder for the PDFs, with e-invoices inside; those that are there stay.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be issued.")] = False,
 ) -> None:
     """Issue the invoices of a month that has ended; run again, it goes on with what is left."""
@@ -73,14 +76,26 @@ def run(
             task = bar.add_task("invoices", total=None)
             async for state in invoice_run(database, settings.party, month, clock=system_clock, keep=not dry_run):
                 issued += state.documents
-                if pdf is not None and not dry_run:
-                    for document in state.documents:
-                        (pdf / f"{document.number}.pdf").write_bytes(to_page(document, zone))
                 bar.update(task, total=state.payers, completed=state.payers_done)
+            if pdf is not None and not dry_run:
+                await _write_missing(database, settings.party, month, pdf, bar)
         return issued
 
-    issued = _on_database(issue)
+    issued = on_database(Settings(), issue)
     _show_totals(issued, dry_run=dry_run)
+
+
+async def _write_missing(database: Database, issuer: str, month: Period, folder: Path, bar: Progress) -> None:
+    """The pages of a month's invoices that are not in the folder, also of those that were issued before."""
+    async with database.snapshot() as connection:
+        numbers = await invoices_of_period(connection, issuer, month)
+    missing = [number for number in numbers if not page_file(folder, number).exists()]
+    task = bar.add_task("pages", total=len(missing))
+    for start in range(0, len(missing), PAGES_AT_ONCE):
+        async with database.snapshot() as connection:
+            documents = await find_documents(connection, missing[start : start + PAGES_AT_ONCE])
+        for _ in write_pages(documents, month.zone, folder):
+            bar.advance(task)
 
 
 @verbs.command("show")
@@ -96,7 +111,7 @@ def show(
         async with database.snapshot() as connection:
             return await find_document(connection, number)
 
-    document = _on_database(find)
+    document = on_database(Settings(), find)
     if pdf is not None:
         pdf.write_bytes(to_page(document, ZoneInfo(settings.time_zone)))
     if xml is not None:
@@ -119,7 +134,7 @@ def credit_document(
                 connection, number, reason=reason, zone=zone, now=system_clock(), positions=line or None
             )
 
-    note = _on_database(take_back)
+    note = on_database(Settings(), take_back)
     typer.echo(f"{note.number}: {coin_text(note.total, note.currency)} {note.currency} on {number}")
 
 
@@ -133,7 +148,7 @@ def dun_debtors() -> None:
             done = await dun(connection, settings.party, zone=ZoneInfo(settings.time_zone), now=system_clock())
         return f"{len(done.reminders)} reminders; held: {len(done.held)}; released: {len(done.released)}"
 
-    typer.echo(_on_database(go_round))
+    typer.echo(on_database(Settings(), go_round))
 
 
 @verbs.command("revenue")
@@ -155,23 +170,8 @@ def show_revenue(
                 net = str(Money(row.net, Currency.of(row.currency)))
                 table.add_row(row.key or "–", str(row.documents), f"{Energy(row.energy_mwh).kwh:f}", net)
 
-    _on_database(sum_up)
+    on_database(Settings(), sum_up)
     Console().print(table)
-
-
-def _on_database(work: Callable[[Database], Awaitable[Answer]]) -> Answer:
-    """Do the work on the database that serves, or on the one in the data folder."""
-    from wattbook.app.databases import readable_database
-
-    async def do(url: str) -> Answer:
-        database = Database(url)
-        try:
-            return await work(database)
-        finally:
-            await database.close()
-
-    with readable_database(Settings()) as url:
-        return asyncio.run(do(url))
 
 
 @contextmanager

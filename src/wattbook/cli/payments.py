@@ -1,17 +1,17 @@
 """`payments`: what came in, from files and providers, and who may send it."""
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from wattbook.cli.work import on_database
 from wattbook.config import Settings
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import system_clock
@@ -23,28 +23,11 @@ from wattbook.payments.provider import Report
 from wattbook.payments.quarantine import quarantined
 from wattbook.payments.reconciliation import Reconciliation, reconcile, reconciliation_fields, reconciliations
 
-Done = TypeVar("Done")
-
 verbs = typer.Typer(no_args_is_help=True, help="Payments of devices, servers and providers.")
 sender_verbs = typer.Typer(no_args_is_help=True, help="Who may send payments, and its keys.")
 verbs.add_typer(sender_verbs, name="sender")
 
 _AS_JSON = typer.Option("--json", help="Print one JSON object.")
-
-
-def _on_database(work: Callable[[Database], Awaitable[Done]]) -> Done:
-    """On the database that serves, or on one that nobody serves."""
-    from wattbook.app.databases import readable_database
-
-    async def run(url: str) -> Done:
-        database = Database(url)
-        try:
-            return await work(database)
-        finally:
-            await database.close()
-
-    with readable_database(Settings()) as url:
-        return asyncio.run(run(url))
 
 
 @verbs.command("import")
@@ -60,7 +43,9 @@ def import_file(
 
     lines = read_lines(_content(file), form or _form_of(file))
     now = system_clock()
-    reports = _on_database(lambda database: import_lines(database, sender, lines, NEIGHBOURS, now=now, dry_run=dry_run))
+    reports = on_database(
+        Settings(), lambda database: import_lines(database, sender, lines, NEIGHBOURS, now=now, dry_run=dry_run)
+    )
     refused = [report for report in reports if report.code is not None]
     if as_json:
         typer.echo(json.dumps({"dry_run": dry_run, "lines": [asdict(report) for report in reports]}))
@@ -109,7 +94,7 @@ def reconcile_day(
         async with database.transaction() as connection:
             return await reconcile(connection, provider, which, report, now=system_clock())
 
-    result = _on_database(run)
+    result = on_database(Settings(), run)
     if as_json:
         typer.echo(json.dumps(reconciliation_fields(result)))
     else:
@@ -132,7 +117,7 @@ def show_reconciliations(
             kept = await reconciliations(connection, provider, since=first, limit=limit)
             return kept, await due_days(connection, provider, now=system_clock())
 
-    kept, due = _on_database(run)
+    kept, due = on_database(Settings(), run)
     if as_json:
         days = [reconciliation_fields(each) for each in kept]
         typer.echo(json.dumps({"reconciliations": days, "due": [day.isoformat() for day in due]}))
@@ -202,7 +187,7 @@ def show_quarantine(
             return await quarantined(connection, channel=channel, limit=limit)
 
     table = Table("last came", "from", "by", "times", "code", "why", "content")
-    for each in _on_database(run):
+    for each in on_database(Settings(), run):
         content = each.content[:200].decode(errors="replace")
         last = f"{each.last_received_at:%Y-%m-%d %H:%M:%S}"
         table.add_row(last, each.channel, each.source, str(each.times), each.code, each.reason, content)
@@ -226,7 +211,7 @@ def show_unanswered(
         async with providers_of(Settings()) as providers:
             return [each for each in waiting if not await _answered(carry_out(database, providers, each, system_clock))]
 
-    left = _on_database(run)
+    left = on_database(Settings(), run)
     for operation in left:
         typer.echo(operation)
     raise typer.Exit(1 if left else 0)
@@ -268,7 +253,7 @@ def block(name: str, again: Annotated[bool, typer.Option("--unblock", help="Let 
         async with database.transaction() as connection:
             await senders.block_sender(connection, name, blocked=not again)
 
-    _on_database(run)
+    on_database(Settings(), run)
 
 
 @sender_verbs.command("list")
@@ -280,7 +265,7 @@ def listed() -> None:
             return await senders.list_senders(connection)
 
     table = Table("name", "description", "since", "keys", "blocked")
-    for each in _on_database(run):
+    for each in on_database(Settings(), run):
         since = f"{each.created_at:%Y-%m-%d}"
         table.add_row(each.name, each.description, since, str(each.keys), "blocked" if each.blocked else "")
     Console().print(table)
@@ -291,4 +276,4 @@ def _print_key(make: Callable[[Any], Awaitable[str]]) -> None:
         async with database.transaction() as connection:
             return await make(connection)
 
-    typer.echo(_on_database(run))
+    typer.echo(on_database(Settings(), run))

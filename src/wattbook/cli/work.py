@@ -12,17 +12,26 @@ from wattbook.db.engine import Database
 ResultT = TypeVar("ResultT")
 
 
-def done(settings: Settings, work: Callable[[AsyncConnection], Awaitable[ResultT]]) -> ResultT:
-    """Its result, after the commit."""
+def on_database(settings: Settings, work: Callable[[Database], Awaitable[ResultT]]) -> ResultT:
+    """The result of work that makes its own transactions."""
     from wattbook.app.databases import readable_database
 
-    async def do(url: str) -> ResultT:
+    async def run(url: str) -> ResultT:
         database = Database(url)
         try:
-            async with database.transaction() as connection:
-                return await work(connection)
+            return await work(database)
         finally:
             await database.close()
 
     with readable_database(settings) as url:
-        return asyncio.run(do(url))
+        return asyncio.run(run(url))
+
+
+def done(settings: Settings, work: Callable[[AsyncConnection], Awaitable[ResultT]]) -> ResultT:
+    """The result of work in one transaction, after the commit."""
+
+    async def run(database: Database) -> ResultT:
+        async with database.transaction() as connection:
+            return await work(connection)
+
+    return on_database(settings, run)
