@@ -3,7 +3,7 @@
 import importlib.util
 import shutil
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from random import Random
 
 import numpy as np
@@ -13,7 +13,7 @@ from tests.household.village import KWH, NOW
 from wattbook.db.engine import Database
 from wattbook.household import interval_files
 from wattbook.household.intervals import Interval, IntervalStore, Manifest, readings
-from wattbook.household.slot_sums import Register, SlotSums, connect, sum_slots
+from wattbook.household.slot_sums import Asked, Register, SlotSums, connect, sum_periods, sum_slots
 from wattbook.registry.meters import OBIS_EXPORT, OBIS_IMPORT
 from wattbook.tariffs.catalogue import household_tariff
 from wattbook.tariffs.hours import bounds, slot_of
@@ -35,6 +35,7 @@ JEJU = compile_household(household_tariff("kr-jeju-time-of-use"), BillingPeriod.
 SEOUL = compile_household(household_tariff("kr-residential-low-voltage"), BillingPeriod.of_month("2026-10"))
 EVENING = compile_household(household_tariff("us-sce-tou-d-5-8pm"), BillingPeriod.parse("2026-09-20", "2026-10-19"))
 SCHEDULES = [JEJU, SEOUL, EVENING]
+YEAR_END = datetime(2026, 12, 31, tzinfo=UTC)
 
 
 def month(schedule: Schedule, meter: str, minutes: int, random: Random, register: str = OBIS_IMPORT) -> list[Interval]:
@@ -124,6 +125,53 @@ async def test_only_what_is_asked_for_is_summed_however_the_files_are_cut(
             assert found.is_whole.tolist() == [whole.is_whole[sorted(registers()).index(each)] for each in some]
 
 
+def cycles(tariff: str) -> tuple[list[Asked], list[Interval]]:
+    """Houses that are read on three days of the month, two each, and their readings, one's from before and after too.
+
+    One meter is asked for in two of the periods, and has readings of the first only.
+    """
+    random = Random(19)
+    around = [
+        compile_household(household_tariff(tariff), BillingPeriod(*days))
+        for days in ((date(2026, 9, 28), date(2026, 11, 1)), (date(2026, 11, 2), date(2026, 12, 3)))
+    ]
+    asked: list[Asked] = []
+    intervals: list[Interval] = []
+    for first, last in ((1, date(2026, 10, 31)), (15, date(2026, 11, 14)), (17, date(2026, 11, 16))):
+        schedule = compile_household(household_tariff(tariff), BillingPeriod(date(2026, 10, first), last))
+        exact, longer = Register(f"M-{first}a", OBIS_IMPORT), Register(f"M-{first}b", OBIS_IMPORT)
+        intervals += [each for long in around for each in month(long, longer.meter_no, 60, random)]
+        intervals += month(schedule, exact.meter_no, 60, random)
+        intervals += month(schedule, exact.meter_no, 60, random, OBIS_EXPORT)
+        asked.append(Asked(schedule, [longer, exact]))
+    asked[1] = Asked(asked[1].schedule, [*asked[1].registers, Register("M-1a", OBIS_IMPORT)])
+    asked[2] = Asked(asked[2].schedule, [*asked[2].registers, Register("M-17a", OBIS_EXPORT)])
+    return asked, intervals
+
+
+async def assert_cycles_sum(database: Database, store: IntervalStore, tariff: str, engine: str) -> None:
+    asked, intervals = cycles(tariff)
+    async with database.transaction() as connection:
+        await store.write(connection, "all", readings(intervals), now=YEAR_END)
+        since = min(bounds(each.schedule)[0] for each in asked)
+        manifest = await store.manifest(connection, since, max(bounds(each.schedule)[1] for each in asked))
+    for each, sums in zip(asked, await sum_periods(manifest, asked, engine=engine), strict=True):
+        expected = by_hand(each.schedule, intervals)
+        assert sums.energies_mwh.tolist() == [expected[register] for register in each.registers]
+        lacks = [each is asked[1] and register.meter_no == "M-1a" for register in each.registers]
+        assert sums.is_whole.tolist() == [not lacking for lacking in lacks]
+        (alone,) = await sum_periods(manifest, [each], engine=engine)
+        for mine, theirs in zip(sums, alone, strict=True):
+            assert np.array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("tariff", ["kr-jeju-time-of-use", "kr-residential-low-voltage"])
+async def test_houses_that_are_read_on_days_of_their_own_are_summed_in_one_pass(
+    tariff: str, database: Database, store: IntervalStore
+) -> None:
+    await assert_cycles_sum(database, store, tariff, "duckdb")
+
+
 async def test_intervals_of_two_lengths_are_not_whole(database: Database, store: IntervalStore) -> None:
     random = Random(1)
     since, until = bounds(SEOUL)
@@ -162,6 +210,13 @@ async def test_spark_sums_as_duckdb_does(
     assert one.energies_mwh.sum() > 0
     for mine, theirs in zip(one, other, strict=True):
         assert np.array_equal(mine, theirs)
+
+
+@needs_spark
+async def test_spark_sums_houses_that_are_read_on_days_of_their_own(
+    spark: None, database: Database, store: IntervalStore
+) -> None:
+    await assert_cycles_sum(database, store, "kr-jeju-time-of-use", "spark")
 
 
 @needs_spark

@@ -9,11 +9,10 @@ Readings are summed for a block of chunks in one pass, before the houses are loc
 since is summed again by itself under the locks of its chunk; what comes after those is a late reading.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from functools import partial
 from hashlib import sha256
 from itertools import groupby
 from time import perf_counter
@@ -28,7 +27,7 @@ from wattbook.household.billing import Utility
 from wattbook.household.chunk_billing import ChunkBilling, Sums, Timing
 from wattbook.household.intervals import IntervalStore
 from wattbook.household.periods import READING_DAYS, period_of_month
-from wattbook.household.slot_sums import Register, sum_slots
+from wattbook.household.slot_sums import Asked, Register, sum_periods
 from wattbook.kernel.clock import format_rfc3339, utc
 from wattbook.kernel.errors import InvalidInput, NotFound, WattbookError
 from wattbook.registry.households import find_households
@@ -40,8 +39,8 @@ from wattbook.tariffs.schedule import Schedule, compile_household
 
 CHUNK_HOUSES: Final = 2_000
 """Billed by one transaction: about as many as the book takes in one call."""
-BLOCK_CHUNKS: Final = 25
-"""Summed in one pass."""
+BLOCK_HOUSES: Final = 50_000
+"""Summed in one pass, whatever their periods."""
 SELECTED_MAX: Final = 100_000
 """Houses that a run can be asked for by name."""
 
@@ -157,14 +156,17 @@ class BillRun:
             ), False
 
     async def _chunks(self, connection: AsyncConnection) -> list[Chunk]:
-        """The houses without a bill of their period, by tariff, period and meter."""
+        """The houses without a bill of their period, each chunk of one tariff and period.
+
+        Those that are summed together are neighbours in the store of readings, whatever their periods.
+        """
         houses = await self._billable(connection)
         cycles = sorted({(each.first, each.last) for each in houses})
         billed = await bill_run_rows.billed_days(connection, [BillingPeriod(*cycle) for cycle in cycles])
         chunks: list[Chunk] = []
         later: list[datetime] = []
         is_any_over = False
-        for (tariff, first, last), group in groupby(houses, key=lambda each: (each.tariff, each.first, each.last)):
+        for (tariff, first, last), group in _alike(houses):
             open_houses = [each.household for each in group if _is_open(each, billed)]
             schedule = self._schedule(tariff, BillingPeriod(first, last))
             if isinstance(schedule, Schedule) and bounds(schedule)[1] > utc(self.clock()):
@@ -211,27 +213,27 @@ class BillRun:
         totals: dict[str, ChunkTotals] = {}
         for block in _blocks(chunks):
             started = perf_counter()
-            work = await self._worker(run, block)
+            sums = await self._sum(block)
             sum_s += perf_counter() - started
             for chunk in block:
                 async with self._transaction(run) as connection:
-                    did, took = await work(connection, chunk)
+                    did, took = await self._bill(run, connection, chunk, sums.get(chunk.period))
                 timing = timing.plus(took)
                 totals[chunk.tariff] = totals.get(chunk.tariff, ChunkTotals()).plus(did)
                 done += len(chunk.households)
                 self.progress(Progress(done, houses, totals[chunk.tariff]))
         return replace(report, totals=totals, sum_s=sum_s, rate_s=timing.rate_s, post_s=timing.post_s)
 
-    async def _worker(
-        self, run: int | None, block: Sequence[Chunk]
-    ) -> Callable[[AsyncConnection, Chunk], Awaitable[tuple[ChunkTotals, Timing]]]:
-        """What is done with each chunk of a block, after its readings were summed."""
-        schedule = self._schedule(block[0].tariff, block[0].period)
+    async def _bill(
+        self, run: int | None, connection: AsyncConnection, chunk: Chunk, sums: Sums | None
+    ) -> tuple[ChunkTotals, Timing]:
+        """What is done with a chunk after its readings were summed."""
+        schedule = self._schedule(chunk.tariff, chunk.period)
         if not isinstance(schedule, Schedule):
-            return partial(self._refuse, run, schedule)
-        sums = await self._sum(schedule, [house for chunk in block for house in chunk.households])
+            return await self._refuse(run, schedule, connection, chunk)
+        assert sums is not None
         billing = ChunkBilling(run, schedule, self.utility, self.intervals, self.clock)
-        return partial(billing.try_out if run is None else billing.bill, sums=sums)
+        return await (billing.try_out if run is None else billing.bill)(connection, chunk, sums)
 
     async def _refuse(
         self, run: int | None, error: WattbookError, connection: AsyncConnection, chunk: Chunk
@@ -249,25 +251,56 @@ class BillRun:
         async with opened as connection:
             yield connection
 
-    async def _sum(self, schedule: Schedule, households: Sequence[str]) -> Sums:
-        """What the supply points of these houses measured in the period."""
-        since, until = bounds(schedule)
+    async def _sum(self, block: Sequence[Chunk]) -> dict[BillingPeriod, Sums]:
+        """What the supply points of the houses of a block measured, each in its period; by period."""
+        houses: dict[BillingPeriod, list[str]] = {}
+        schedules: dict[BillingPeriod, Schedule] = {}
+        for chunk in block:
+            schedule = self._schedule(chunk.tariff, chunk.period)
+            if isinstance(schedule, Schedule):
+                schedules[chunk.period] = schedule
+                houses.setdefault(chunk.period, []).extend(chunk.households)
+        if not schedules:
+            return {}
+        since = min(bounds(schedule)[0] for schedule in schedules.values())
+        until = max(bounds(schedule)[1] for schedule in schedules.values())
+        asked: list[Asked] = []
         async with self.database.snapshot() as connection:
-            days = (schedule.period.first, schedule.period.last)
-            points = await supply_points(connection, households, since, until, days)
+            for period, schedule in schedules.items():
+                days = (period.first, period.last)
+                points = await supply_points(connection, houses[period], *bounds(schedule), days)
+                registers = dict.fromkeys(Register(point.meter, point.register) for point in points if point)
+                asked.append(Asked(schedule, list(registers)))
             manifest = await self.intervals.manifest(connection, since, until)
             batches = await self.intervals.batches(connection, since, until)
-        registers = list(dict.fromkeys(Register(point.meter, point.register) for point in points if point is not None))
-        measured = await sum_slots(manifest, schedule, registers, engine=self.engine)
-        return Sums({register: row for row, register in enumerate(registers)}, measured, batches)
+        measured = await sum_periods(manifest, asked, engine=self.engine)
+        return {
+            each.schedule.period: Sums({register: row for row, register in enumerate(each.registers)}, found, batches)
+            for each, found in zip(asked, measured, strict=True)
+        }
+
+
+def _alike(houses: Sequence[Billable]) -> Iterator[tuple[tuple[str, date, date], list[Billable]]]:
+    """Houses of one tariff and period, so that as many as are summed together have meters beside each other."""
+    by_meter = sorted(houses, key=lambda each: (each.tariff, each.meter))
+    for _, group in groupby(by_meter, key=lambda each: each.tariff):
+        of_tariff = list(group)
+        for start in range(0, len(of_tariff), BLOCK_HOUSES):
+            of_block = sorted(of_tariff[start : start + BLOCK_HOUSES], key=lambda each: (each.first, each.last))
+            for alike, houses_alike in groupby(of_block, key=lambda each: (each.tariff, each.first, each.last)):
+                yield alike, list(houses_alike)
 
 
 def _blocks(chunks: Sequence[Chunk]) -> list[list[Chunk]]:
-    """Chunks of one tariff and period, as many as are summed together."""
+    """Chunks of one tariff, as many as are summed together."""
     blocks: list[list[Chunk]] = []
-    for _, group in groupby(chunks, key=lambda chunk: (chunk.tariff, chunk.period)):
-        alike = list(group)
-        blocks += [alike[start : start + BLOCK_CHUNKS] for start in range(0, len(alike), BLOCK_CHUNKS)]
+    held = 0
+    for chunk in chunks:
+        if not blocks or blocks[-1][-1].tariff != chunk.tariff or held + len(chunk.households) > BLOCK_HOUSES:
+            blocks.append([])
+            held = 0
+        blocks[-1].append(chunk)
+        held += len(chunk.households)
     return blocks
 
 
