@@ -3,7 +3,7 @@
 Every statement, COPY and commit is an exchange. An odd number is killed before it is sent, an even one after the
 database has answered and before the run hears of it: so a commit is lost once on each side.
 
-    python -m tests.household.bill_run_process DATABASE_URL FOLDER NTH
+    python -m tests.household.bill_run_process DATABASE_URL FOLDER NTH [by-cycle]
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from typing import Any
 
 import psycopg
 
-from tests.household.village import DAY, NOW, UTILITY
+from tests.household.village import DAY, NOW, OCTOBER, UTILITY
 from wattbook.db.engine import Database
 from wattbook.household.bill_run import BillRun
 from wattbook.household.intervals import IntervalStore
@@ -43,14 +43,22 @@ def die_at(nth: int) -> Iterator[int]:
     return exchanges
 
 
-async def main(url: str, folder: str, nth: int) -> None:
+async def main(url: str, folder: str, nth: int, by_cycle: bool) -> None:
     exchanges = die_at(nth)
     database = Database(url)
-    run = BillRun(database, IntervalStore(Path(folder)), UTILITY, DAY, lambda: NOW, chunk_houses=CHUNK_HOUSES)
+    run = BillRun(
+        database,
+        IntervalStore(Path(folder)),
+        UTILITY,
+        OCTOBER if by_cycle else DAY,
+        lambda: NOW,
+        chunk_houses=CHUNK_HOUSES,
+        by_cycle=by_cycle,
+    )
     await run.run()
     await database.close()
     print(next(exchanges))
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4:] == ["by-cycle"]))

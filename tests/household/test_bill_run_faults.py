@@ -5,7 +5,8 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
 from random import Random
 
@@ -13,7 +14,20 @@ import pytest
 from sqlalchemy import text
 
 from tests.household.test_bill_run import HOUSES, assert_holds, bills, run_of, settle
-from tests.household.village import DAY, KWH, MIDNIGHT, NOW, TARIFF, hourly, measure, paid
+from tests.household.village import (
+    HOUR,
+    KWH,
+    MIDNIGHT,
+    NOW,
+    OCTOBER,
+    TARIFF,
+    YEAR,
+    add_meter,
+    found,
+    hourly,
+    measure,
+    paid,
+)
 from wattbook.db.engine import Database
 from wattbook.household.assessment import assess
 from wattbook.household.bill_run import Progress
@@ -23,15 +37,17 @@ from wattbook.household.corrections import Outcome, Receipt, receive_payments
 from wattbook.household.documents import corrected, credit_notes_of_bills
 from wattbook.household.intervals import IntervalStore
 from wattbook.household.payments import PaymentInformation, PaymentState
+from wattbook.household.periods import period_of_month
+from wattbook.registry.households import Household, add_households
 from wattbook.tariffs.schedule import compile_household
 
 EXCHANGES = 90
 """About as many as the driver has in the whole run of this village."""
 
 
-def run_process(url: str, folder: Path, nth: int) -> subprocess.CompletedProcess[str]:
+def run_process(url: str, folder: Path, nth: int, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "tests.household.bill_run_process", url, str(folder), str(nth)],
+        [sys.executable, "-m", "tests.household.bill_run_process", url, str(folder), str(nth), *words],
         capture_output=True,
         text=True,
         timeout=120,
@@ -55,7 +71,7 @@ async def test_a_run_that_is_killed_goes_on_where_it_was(
         kills += process.returncode == -9
         async with database.snapshot() as connection:
             billed = await connection.execute(text("SELECT household, count(*) FROM household.bills GROUP BY 1"))
-            assert all(count == 1 for _, count in billed), f"seed {seed}, exchange {nth}"
+            assert all(number == 1 for _, number in billed), f"seed {seed}, exchange {nth}"
         await assert_holds(database)
     assert kills, f"seed {seed}: the run was over before it was killed"
     report = await run_of(database, store).run()
@@ -68,14 +84,75 @@ async def test_a_run_that_is_killed_goes_on_where_it_was(
     assert (await run_of(database, store).run()).run is None
 
 
+@pytest.mark.parametrize("seed", range(4))
+async def test_paid_into_between_kills_each_house_is_billed_once_for_its_own_period(
+    seed: int, database: Database, database_url: str, store: IntervalStore, tmp_path: Path
+) -> None:
+    """Houses that are read on three days of the month; payments come after each kill, at the end and a year later."""
+    random = Random(seed)
+    read_on = {house: (1, 15, 20)[number % 3] for number, house in enumerate(HOUSES)}
+    await settle_by_reading_day(database, store, read_on)
+    numbers = count()
+
+    async def pay(received_at: datetime) -> None:
+        """For any houses, charged on any of the days that their periods share."""
+        payments = [
+            replace(
+                paid(
+                    house,
+                    f"p-{next(numbers)}",
+                    random.randrange(1, 60 * KWH),
+                    ended_at=MIDNIGHT + random.randrange(20 * 24, 31 * 24) * HOUR,
+                ),
+                received_at=received_at,
+            )
+            for house in random.sample(HOUSES, 4)
+        ]
+        async with database.transaction() as connection:
+            receipts = await receive_payments(connection, payments)
+        assert {receipt.outcome for receipt in receipts} == {Outcome.COUNTED}
+
+    kills = 0
+    for nth in (random.randrange(8, 60), random.randrange(8, 40)):
+        process = await asyncio.to_thread(run_process, database_url, tmp_path / "intervals", nth, "by-cycle")
+        assert process.returncode in (0, -9), process.stderr
+        kills += process.returncode == -9
+        await pay(NOW)
+        await assert_holds(database)
+    assert kills, f"seed {seed}: the run was over before it was killed"
+    run = run_of(database, store, period=OCTOBER, by_cycle=True)
+    assert (await run.run()).agrees
+    await pay(NOW + timedelta(days=365))
+    assert (await run.run()).run is None
+    for bill in await bills(database):
+        assert bill.period == period_of_month("2026-10", read_on[bill.household])
+        assert bill.metered_mwh == bill.period.day_count * 24 * KWH
+        assert len(set(await owed(database, store, bill.household))) == 1
+    assert [bill.household for bill in await bills(database)] == HOUSES
+    await assert_holds(database)
+
+
+async def settle_by_reading_day(database: Database, store: IntervalStore, read_on: dict[str, int]) -> None:
+    """Each house uses a kilowatt-hour an hour, from October until now."""
+    hours = (NOW - MIDNIGHT) // HOUR
+    async with database.transaction() as connection:
+        await found(connection)
+        houses = [Household(house, "kim", "1 Hill", TARIFF.name, reading_day=day) for house, day in read_on.items()]
+        await add_households(connection, houses)
+        for house in read_on:
+            await add_meter(connection, f"M-{house}", house, YEAR)
+        intervals = [each for house in read_on for each in hourly(f"M-{house}", hours * KWH, hours=hours)]
+        await measure(connection, store, intervals)
+
+
 async def owed(database: Database, store: IntervalStore, house: str) -> tuple[int, int]:
     """What the bill less its credit notes says, and what one assessment of everything known says."""
     (bill,) = await bills(database, [house])
     async with database.snapshot() as connection:
         notes = (await credit_notes_of_bills(connection, [bill.id]))[bill.id]
-        asked = [(house, *period_in_utc(TARIFF, DAY))]
-        (charges,) = await charges_in_time(connection, store, asked, [compile_household(TARIFF, DAY)])
-    return corrected(bill, notes).total, assess(TARIFF, DAY, bill.metered_mwh, charges).lines.total
+        asked = [(house, *period_in_utc(TARIFF, bill.period))]
+        (charges,) = await charges_in_time(connection, store, asked, [compile_household(TARIFF, bill.period)])
+    return corrected(bill, notes).total, assess(TARIFF, bill.period, bill.metered_mwh, charges).lines.total
 
 
 @pytest.mark.parametrize("seed", range(3))
