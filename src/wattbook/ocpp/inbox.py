@@ -8,7 +8,6 @@ question; the partner is asked outside of any transaction, and the message comes
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from itertools import groupby
 from typing import Any, cast
 
 import structlog
@@ -140,32 +139,29 @@ class Inbox:
             await record_consents(connection, consents, now=now, policy=context.policy)
         outcomes: list[Outcome | None] = [None] * len(items)
         for wave in _waves(items):
-            for kind, places in groupby(wave, key=lambda place: type(items[place].inbound.message)):
-                chosen = list(places)
-                handled = await ROUTES[kind](connection, [items[place].inbound for place in chosen], context)
-                _count(kind, len(chosen))
-                for place, outcome in zip(chosen, handled, strict=True):
+            for kind in sorted(wave, key=_ORDER.__getitem__):
+                places = wave[kind]
+                handled = await ROUTES[kind](connection, [items[place].inbound for place in places], context)
+                _count(kind, len(places))
+                for place, outcome in zip(places, handled, strict=True):
                     outcomes[place] = outcome
         return [outcome for outcome in outcomes if outcome is not None]
 
 
-def _waves(items: Sequence[_Item]) -> list[list[int]]:
-    """Places in the batch, such that a wave has one message of a station; within a wave by kind.
+def _waves(items: Sequence[_Item]) -> list[dict[type[Request[Any]], list[int]]]:
+    """Places in the batch by kind, such that a wave has one message of a station.
 
     A station has one CALL outstanding, so there is one wave; two when its old and its new connection are both heard.
     """
-    waves: list[list[int]] = [list(range(len(items)))]
-    if len({item.inbound.station_id for item in items}) < len(items):
-        waves = []
-        heard: dict[str, int] = {}
-        for place, item in enumerate(items):
-            number = heard.get(item.inbound.station_id, 0)
-            heard[item.inbound.station_id] = number + 1
-            if number == len(waves):
-                waves.append([])
-            waves[number].append(place)
-    for wave in waves:
-        wave.sort(key=lambda place: _ORDER[type(items[place].inbound.message)])
+    waves: list[dict[type[Request[Any]], list[int]]] = []
+    heard: dict[str, int] = {}
+    for place, item in enumerate(items):
+        inbound = item.inbound
+        number = heard.get(inbound.station_id, 0)
+        heard[inbound.station_id] = number + 1
+        if number == len(waves):
+            waves.append({})
+        waves[number].setdefault(type(inbound.message), []).append(place)
     return waves
 
 

@@ -24,10 +24,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wattbook.charging.events import Subscriber
 from wattbook.charging.open_sessions import OpenSession, estimated_stop, silent_sessions
 from wattbook.charging.policy import POLICY, Policy
-from wattbook.charging.stopping import Stopped, stop
+from wattbook.charging.stopping import SessionStop, Stopped, stop
+from wattbook.ocpp import unbegun
 from wattbook.ocpp.command_records import Command, CommandRequest, CommandState
 from wattbook.ocpp.commands import find_commands, submit
 from wattbook.ocpp.frames import JsonObject
+from wattbook.ocpp.unbegun import Unbegun
 from wattbook.registry.presence import Status, boots_and_statuses
 
 SESSIONS_MAX: Final = 500
@@ -79,6 +81,7 @@ class Case(Struct, frozen=True):
         connected: None for a station that never was.
         booted_at: of its station.
         asked: what the station was asked about it since that sign, and when.
+        unbegun: what is known of it where no session has begun; `session` is then the one that would.
     """
 
     session: OpenSession
@@ -87,6 +90,10 @@ class Case(Struct, frozen=True):
     booted_at: datetime | None
     statuses: tuple[Status, ...]
     asked: tuple[Command, datetime] | None
+    unbegun: Unbegun | None = None
+
+    def ending(self) -> SessionStop:
+        return estimated_stop(self.session) if self.unbegun is None else self.unbegun.ending()
 
 
 class Verdict(Struct, frozen=True):
@@ -113,13 +120,21 @@ async def reap(
     judged = [(case, judge(case, now, patience)) for case in cases]
     asked = await _ask(connection, [case for case, verdict in judged if verdict.asks], now)
     await _note(connection, judged, asked, now)
-    over = [case.session for case, verdict in judged if verdict.ends]
-    outcomes = await stop(
-        connection, [estimated_stop(each) for each in over], now=now, policy=policy, subscribers=subscribers
+    over = [case for case, verdict in judged if verdict.ends]
+    begun = await unbegun.begin(
+        connection,
+        [case.unbegun for case in over if case.unbegun is not None],
+        now=now,
+        policy=policy,
+        subscribers=subscribers,
     )
-    await _note_ended(
-        connection, [each.id for each, outcome in zip(over, outcomes, strict=True) if isinstance(outcome, Stopped)], now
+    endings = [case.ending() for case in over if case.unbegun is None or case.session.id in begun]
+    outcomes = await stop(connection, endings, now=now, policy=policy, subscribers=subscribers)
+    ended = [outcome.session_id for outcome in outcomes if isinstance(outcome, Stopped)]
+    await unbegun.note_settled(
+        connection, [case.unbegun for case in over if case.unbegun is not None and case.session.id in ended]
     )
+    await _note_ended(connection, ended, now)
     for case, verdict in judged:
         if verdict.ends:
             log.info("transaction-reaped", station_id=case.session.station_id, because=verdict.because)
@@ -178,6 +193,10 @@ def _again(because: str, asked_at: datetime, now: datetime, patience: Patience) 
 async def _cases(connection: AsyncConnection, now: datetime, patience: Patience) -> list[Case]:
     silent_since = now - patience.silent
     sessions = await silent_sessions(connection, silent_since, limit=SESSIONS_MAX)
+    never_begun = {
+        each.session_id: each for each in await unbegun.silent(connection, silent_since, now, limit=SESSIONS_MAX)
+    }
+    sessions += [each.session() for each in never_begun.values()]
     if not sessions:
         return []
     stations = sorted({each.station_id for each in sessions})
@@ -189,14 +208,15 @@ async def _cases(connection: AsyncConnection, now: datetime, patience: Patience)
     commands = {command.id: command for command in await find_commands(connection, ids) if command is not None}
     cases = []
     for session in sessions:
+        event_at = told.get((session.station_id, session.transaction_id), session.updated_at)
         # A clock that runs ahead is no sign of life.
-        event_at = min(told.get((session.station_id, session.transaction_id), session.updated_at), now)
-        sign_at = max(session.updated_at, event_at)
+        sign_at = session.updated_at if event_at > now else max(session.updated_at, event_at)
         if sign_at > silent_since:
             continue
         booted_at, statuses = said.get(session.station_id, (None, ()))
         asked = _asked(noticed.get(session.id), sign_at, commands)
-        cases.append(Case(session, sign_at, connected.get(session.station_id), booted_at, statuses, asked))
+        there = connected.get(session.station_id)
+        cases.append(Case(session, sign_at, there, booted_at, statuses, asked, never_begun.get(session.id)))
     return cases
 
 

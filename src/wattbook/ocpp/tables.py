@@ -194,7 +194,13 @@ transactions = Table(
         server_default=text("now()"),
         comment="of it first, by our clock",
     ),
+    Column(
+        "oldest_at",
+        TIMESTAMP(timezone=True),
+        comment="of its events, by the station's clock; null: heard of before this was kept",
+    ),
     Index("transactions_heard_idx", "heard_at", postgresql_where=text("settled")),
+    Index("transactions_unbegun_idx", "heard_at", postgresql_where=text("NOT begun AND NOT settled")),
     Index("transactions_running_idx", "station_id", "evse_no", postgresql_where=text("ended_at IS NULL")),
     schema="ocpp",
     # Room for updates in place: every event changes its row, and none an indexed column.

@@ -74,9 +74,9 @@ _GIVEN = ", ".join(Told.__struct_fields__[3:])
 
 _NOTE = text(f"""
     INSERT INTO ocpp.transactions AS known
-        (station_id, transaction_id, seen, fresh, begun, settled, cost_told_at, {_GIVEN})
+        (station_id, transaction_id, seen, fresh, begun, settled, cost_told_at, heard_at, oldest_at, {_GIVEN})
     SELECT station_id, transaction_id, int8multirange(int8range(seq_no, seq_no, '[]')), true, false, false,
-           CAST(:now AS timestamptz), {_GIVEN}
+           CAST(:now AS timestamptz), CAST(:now AS timestamptz), newest_at, {_GIVEN}
     FROM jsonb_to_recordset(CAST(:given AS jsonb)) AS told(
         station_id text, transaction_id text, seq_no bigint, newest_at timestamptz, evse_no smallint, token_uid text,
         started_at timestamptz, meter_start_mwh bigint, export_start_mwh bigint, register_min_mwh bigint,
@@ -87,6 +87,7 @@ _NOTE = text(f"""
         seen = known.seen + excluded.seen,
         fresh = NOT known.seen @> excluded.seen OR excluded.newest_at > known.newest_at,
         newest_at = greatest(known.newest_at, excluded.newest_at),
+        oldest_at = least(known.oldest_at, excluded.oldest_at),
         cost_told_at = CASE WHEN known.cost_told_at <= CAST(:told_before AS timestamptz)
                        THEN excluded.cost_told_at ELSE known.cost_told_at END,
         register_min_mwh = least(known.register_min_mwh, excluded.register_min_mwh),
