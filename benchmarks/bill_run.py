@@ -5,8 +5,8 @@ as the files that the interval store would have after compaction, and kept in a 
 runs on a database of its own, with fsync, and the bills of each run are checked against its control totals.
 
 The peer sums the same readings of the first houses in PostgreSQL: the same columns in an unlogged table, vacuumed and
-read once before, with its own parallel workers. The ratio is of CPU seconds over the same rows, PostgreSQL's to ours:
-on a machine that others use too, CPU time says what wall time cannot. Both are printed.
+read once before, with its own parallel workers; the two take turns. The ratio is of CPU seconds over the same rows,
+PostgreSQL's to ours: on a machine that others use too, CPU time says what wall time cannot. Both are printed.
 
     ./run bench bill-run --households 10000 --households 30000 --households 100000
 """
@@ -272,15 +272,13 @@ async def measure_peer(server: EmbeddedServer, cache: Path, files: Sequence[Inte
     own = [file for file in files if file.meter_first < meter(houses)]
     registers = [Register(meter(number), OBIS_IMPORT) for number in range(houses)]
     manifest = Manifest(cache, tuple(own))
-    ours = []
-    for _ in range(TURNS):
-        cpu_s, started = time.process_time(), time.perf_counter()
-        sums = await sum_slots(manifest, SCHEDULE, registers)
-        ours.append((time.process_time() - cpu_s, time.perf_counter() - started))
+    ours, theirs = [], []
     with psycopg.connect(server.url, autocommit=True) as connection:
         rows = load(connection, cache, own)
-        theirs = []
         for _ in range(TURNS):
+            cpu_s, started = time.process_time(), time.perf_counter()
+            sums = await sum_slots(manifest, SCHEDULE, registers)
+            ours.append((time.process_time() - cpu_s, time.perf_counter() - started))
             cpu_s, started = postgres_cpu(server), time.perf_counter()
             found = connection.execute(PEER_SUM, list(bounds(SCHEDULE))).fetchall()
             theirs.append((postgres_cpu(server) - cpu_s, time.perf_counter() - started))
