@@ -1,5 +1,6 @@
 """What a sender says of a payment, read from JSON or a line of CSV into one shape. Pure."""
 
+import re
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
@@ -15,6 +16,8 @@ from wattbook.payments.wallets import positive
 
 DOCUMENT_BYTES_MAX: Final = 16_384
 ID_LENGTH_MAX: Final = 64
+
+_DECIMAL_TEXT: Final = re.compile("[A-Za-z0-9.+-]*")
 
 _NEEDED: Final[dict[Purpose, tuple[str, ...]]] = {
     Purpose.TOP_UP: ("customer", "amount", "currency", "paid_at"),
@@ -102,7 +105,7 @@ def _announced(document: PaymentDocument) -> Announced:
     paid_at, started_at, ended_at = (
         _moment(name, getattr(document, name)) for name in ("paid_at", "started_at", "ended_at")
     )
-    energy_mwh = 0 if document.kwh is None else Energy.from_kwh(document.kwh).mwh
+    energy_mwh = 0 if document.kwh is None else Energy.from_kwh(_decimal(document.kwh)).mwh
     subject = document.customer or document.station or document.invoice or document.household or document.meter or ""
     said = {
         "purpose": document.purpose.value,
@@ -164,7 +167,10 @@ def _money(amount: str | None, code: str | None) -> Money | None:
 
 
 def _decimal(text: str) -> Decimal:
+    """Without what Python takes beside: spaces, underscores, digits of other scripts."""
     try:
+        if not _DECIMAL_TEXT.fullmatch(text):
+            raise ArithmeticError
         return Decimal(text)
     except ArithmeticError:
         raise InvalidInput(f'{text[:40]!r} is no amount: a decimal string such as "12.50" is needed') from None

@@ -6,6 +6,7 @@ A dry run does everything and undoes it, so its report is the report that the im
 import csv
 import io
 import json
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -59,7 +60,8 @@ def read_lines(content: bytes, form: Form) -> list[Line]:
     if len(content) > FILE_BYTES_MAX:
         raise InvalidInput(f"a file of payments has at most {FILE_BYTES_MAX} bytes")
     if form is Form.JSON_LINES:
-        return [Line(number, line) for number, line in enumerate(content.split(b"\n"), 1) if line.strip()]
+        lines = content.removeprefix(BOM_UTF8).split(b"\n")
+        return [Line(number, line) for number, line in enumerate(lines, 1) if line.strip()]
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -81,7 +83,7 @@ def _csv_lines(text: str) -> Iterator[Line]:
             return
         except csv.Error as error:
             # The reader cannot tell where the next payment begins: what is left is one line that is kept as it is.
-            rest = "\n".join(text.splitlines()[before:])
+            rest = "".join(io.StringIO(text, newline="").readlines()[before:])
             yield Line(before + 1, f"{error}: {rest[:LINE_LENGTH_MAX]}".encode())
             return
         number, before = before + 1, rows.line_num

@@ -22,7 +22,7 @@ from wattbook.payments.provider import (
     Report,
 )
 from wattbook.payments.providers.stripe_amounts import from_stripe, to_stripe
-from wattbook.payments.providers.stripe_report import id_of, named_text, report_rows
+from wattbook.payments.providers.stripe_report import id_of, named_text, report_rows, whole_number
 from wattbook.payments.senders import NotSigned
 
 NAME: Final = "stripe"
@@ -226,7 +226,7 @@ def _news(event: dict[str, Any]) -> News | None:
             id=named_text(told["id"], "id"),
             reference=reference,
             currency=code,
-            amount=from_stripe(int(told["amount"]), code).amount,
+            amount=from_stripe(whole_number(told["amount"], "amount"), code).amount,
             status=named_text(told["status"], "status")[:64],
             withdrawn=kind == "charge.dispute.funds_withdrawn",
             reinstated=kind == "charge.dispute.funds_reinstated",
@@ -238,7 +238,7 @@ def _news(event: dict[str, Any]) -> News | None:
             id=named_text(told["id"], "id"),
             state="paid" if kind == "payout.paid" else "failed",
             currency=code,
-            amount=from_stripe(int(told["amount"]), code).amount,
+            amount=from_stripe(whole_number(told["amount"], "amount"), code).amount,
             at=at,
         )
     return None
@@ -257,7 +257,7 @@ def _ours(told: dict[str, Any]) -> str | None:
 def _payment_news(intent: dict[str, Any], at: datetime | None = None) -> PaymentNews:
     code = str(intent["currency"]).upper()
     state: Any = _STATES.get(intent["status"], "created")
-    count = _taken(intent) if state == "paid" else int(intent["amount"])
+    count = _taken(intent) if state == "paid" else whole_number(intent["amount"], "amount")
     return PaymentNews(
         reference=named_text(intent["id"], "id"),
         payment=_ours(intent),
@@ -271,11 +271,11 @@ def _payment_news(intent: dict[str, Any], at: datetime | None = None) -> Payment
 def _taken(intent: dict[str, Any]) -> int:
     """As it says; old versions do not, and tell what was released as a refund of no payment intent."""
     if intent.get("amount_received") is not None:
-        return int(intent["amount_received"])
+        return whole_number(intent["amount_received"], "amount_received")
     charge = intent.get("latest_charge")
     refunds = charge["refunds"]["data"] if isinstance(charge, dict) and charge.get("refunds") else []
-    released = sum(int(each["amount"]) for each in refunds if each.get("payment_intent") is None)
-    return int(intent["amount"]) - released
+    released = sum(whole_number(each["amount"], "amount") for each in refunds if each.get("payment_intent") is None)
+    return whole_number(intent["amount"], "amount") - released
 
 
 def _refund_news(told: dict[str, Any], reference: str, at: datetime | None = None) -> RefundNews:
@@ -287,7 +287,7 @@ def _refund_news(told: dict[str, Any], reference: str, at: datetime | None = Non
         refund=_ours(told),
         state=state,
         currency=code,
-        amount=from_stripe(int(told["amount"]), code).amount,
+        amount=from_stripe(whole_number(told["amount"], "amount"), code).amount,
         at=at or _moment(told),
     )
 

@@ -41,13 +41,10 @@ def report_rows(transactions: Sequence[Any], day: date) -> Report:
             told.append(_checked(each))
         except InvalidInput as fault:
             unread.append(_unread(f"transaction {nth}", json.dumps(each).encode(), fault))
-    released: dict[str, int] = {}
-    for each in filter(_is_release, told):
-        charge = str(each["source"]["charge"])
-        released[charge] = released.get(charge, 0) + each["amount"]
+    released = _released(told)
     rows = []
     for each in told:
-        if _is_release(each):
+        if _released_charge(each) in released:
             continue
         try:
             rows.append(_row(each, released, day))
@@ -63,8 +60,7 @@ def _checked(transaction: Any) -> dict[str, Any]:
     for name in ("id", "type", "currency"):
         named_text(transaction.get(name), name)
     for name in ("amount", "fee", "created"):
-        if type(transaction.get(name)) is not int:
-            raise InvalidInput(f"{name} is a whole number, not {transaction.get(name)!r}"[:300])
+        whole_number(transaction.get(name), name)
     return transaction
 
 
@@ -72,14 +68,24 @@ def _unread(reference: str, content: bytes, fault: InvalidInput) -> UnreadRow:
     return UnreadRow(reference=reference, content=content, reason=fault.message)
 
 
-def _is_release(transaction: dict[str, Any]) -> bool:
+def _released(transactions: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """By the charges of the report: what was released of them, below zero."""
+    sources = [each["source"] for each in transactions if isinstance(each.get("source"), dict)]
+    charges = {str(source.get("id")) for source in sources if source.get("object") == "charge"}
+    released: dict[str, int] = {}
+    for each in transactions:
+        charge = _released_charge(each)
+        if charge in charges:
+            released[charge] = released.get(charge, 0) + each["amount"]
+    return released
+
+
+def _released_charge(transaction: dict[str, Any]) -> str:
+    """The charge of which a transaction releases a part; empty for one that releases nothing."""
     source = transaction.get("source")
-    return (
-        isinstance(source, dict)
-        and source.get("object") == "refund"
-        and source.get("payment_intent") is None
-        and source.get("charge") is not None
-    )
+    if isinstance(source, dict) and source.get("object") == "refund" and source.get("payment_intent") is None:
+        return str(source.get("charge") or "")
+    return ""
 
 
 def _row(transaction: dict[str, Any], released: Mapping[str, int], day: date) -> ReportRow:
@@ -143,6 +149,13 @@ def named_text(told: Any, name: str) -> str:
     """Raises: InvalidInput: not 1 to 255 printable characters."""
     if not isinstance(told, str) or not 0 < len(told) <= TEXT_LENGTH_MAX or not told.isprintable():
         raise InvalidInput(f"{name} is 1 to {TEXT_LENGTH_MAX} printable characters, not {told!r}"[:300])
+    return told
+
+
+def whole_number(told: Any, name: str) -> int:
+    """Raises: InvalidInput: not a whole number, or one in quotes."""
+    if type(told) is not int:
+        raise InvalidInput(f"{name} is a whole number, not {told!r}"[:300])
     return told
 
 
