@@ -12,6 +12,7 @@ from wattbook.tariffs.catalogue import household_tariff, household_tariff_names,
 def test_every_tariff_that_is_listed_can_be_loaded() -> None:
     names = household_tariff_names()
     assert names == (
+        "de-demand-example",
         "de-static-example",
         "kr-jeju-time-of-use",
         "kr-residential-high-voltage",

@@ -87,7 +87,7 @@ def test_numbers_too_large_for_64_bits_are_still_exact() -> None:
 
 def test_no_house_at_all_is_no_bill() -> None:
     schedule = compile_household(SHIPPED[0], BillingPeriod.of_month("2026-10"))
-    many = rate_many(schedule, np.zeros((0, 1), np.int64))
+    many = rate_many(schedule, np.zeros((0, 1), np.int64), peak_w=np.zeros(0, np.int64))
     assert len(many.amounts["total"]) == 0
 
 

@@ -220,6 +220,17 @@ def test_a_file_of_intervals_fills_the_zones(tmp_path: Path) -> None:
     usage = usage_of_file(schedule, write(tmp_path / "october.csv", quarters), 3_000)
     assert [energy.kwh for energy in usage.energies] == [Decimal("124"), Decimal("99.2"), Decimal("74.4")]
     assert usage.peak_w == 400
+    demand = compile_household(household_tariff("de-demand-example"), BillingPeriod.of_month("2026-10"))
+    since, until = bounds(demand)
+    fives = [
+        (since + timedelta(minutes=5 * number), 5, "0.1" if number % 3 else "0.4")
+        for number in range((until - since) // timedelta(minutes=5))
+    ]
+    of_quarters = usage_of_file(demand, write(tmp_path / "fives.csv", fives))
+    assert of_quarters.peak_w == 2_400, "0.6 kWh in each quarter, whatever its parts"
+    hours = [(since + timedelta(hours=number), 60, "0.1") for number in range((until - since) // timedelta(hours=1))]
+    with pytest.raises(InvalidInput, match="intervals of 60 minutes"):
+        usage_of_file(demand, write(tmp_path / "hours.csv", hours))
     assert rate_household(JEJU, usage, schedule.period).kwh == 124 + 99 + 74
 
 

@@ -19,6 +19,7 @@ from wattbook.household.account_rows import PaidCharge
 from wattbook.household.assessment import PER_INTERVAL, RE_RATED, Assessment, Lines, assess
 from wattbook.household.charges import charges_in_time
 from wattbook.household.day_parts import Asked, Use, meter_spans, spread, use_of_houses, within
+from wattbook.household.demand import peaks_of_schedules
 from wattbook.household.documents import Bill, CreditNote, corrected
 from wattbook.household.dues import Due, due_of_day, due_of_month
 from wattbook.household.estimation import Estimate
@@ -197,6 +198,7 @@ async def account_of(
     policy, basis = named[0] if named else (RE_RATED, PER_INTERVAL)
     (charges,) = await charges_in_time(connection, intervals, [(house.id, starts_at, ends_at)], [schedule], [basis])
     metered = metered_by_slot(schedule, inside)
+    (peak_w,) = await peaks_of_schedules(connection, intervals, [(house.id, schedule)], now=now)
     assessed = assess(
         schedule.tariff,
         schedule.period,
@@ -205,6 +207,7 @@ async def account_of(
         house.contract_w,
         policy=policy,
         month_days=schedule.month_days,
+        peak_w=peak_w,
     )
     return Account(
         household=replace(house, customer=due.customer or house.customer),
@@ -217,7 +220,7 @@ async def account_of(
         assessed=assessed,
         by_tier=tuple(use_by_tier(schedule, assessed.bill)),
         bills=tuple(bills),
-        forecast=forecast(schedule, use.uses, charges, now, house.contract_w) if is_running else None,
+        forecast=forecast(schedule, use.uses, charges, now, house.contract_w, peak_w) if is_running else None,
     )
 
 

@@ -171,12 +171,14 @@ def assess(
     *,
     policy: str = RE_RATED,
     month_days: int | None = None,
+    peak_w: int | None = None,
 ) -> Assessment:
     """Assess a period from everything known of it; the order of `charges` does not matter.
 
     Args:
         metered_mwh: of each slot of the tariff's schedule for the period; a number where it has one slot.
         month_days: the period is a part of a month of so many days.
+        peak_w: the highest power measured, where the tariff charges for it; charges that were paid elsewhere stay in.
 
     Raises:
         InvalidInput: less than nothing was measured or charged, the tariff cannot rate the period, or no such policy.
@@ -188,7 +190,7 @@ def assess(
     covered = [had - has for had, has in zip(measured, left, strict=True)]
 
     def rated(energies_mwh: Sequence[int]) -> HouseholdBill:
-        usage = Usage(tuple(map(Energy, energies_mwh)), contract_w)
+        usage = Usage(tuple(map(Energy, energies_mwh)), contract_w, peak_w)
         return rate_household(tariff, usage, period, month_days=month_days)
 
     assessed = Assessment(

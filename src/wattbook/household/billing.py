@@ -116,6 +116,7 @@ class Measured(NamedTuple):
     slots_mwh: tuple[int, ...]
     deliveries: tuple[Delivery, ...]
     estimates: tuple[Estimate, ...]
+    peak_w: int | None
 
 
 async def measure_again(
@@ -130,7 +131,8 @@ async def measure_again(
     for bill in bills:
         draft, error = drafting.drafts.get(bill.id), drafting.results.get(bill.id)
         if draft is not None:
-            found[bill.id] = Measured(tuple(draft.slots_mwh), tuple(draft.deliveries), tuple(draft.estimates))
+            measured = (tuple(draft.slots_mwh), tuple(draft.deliveries), tuple(draft.estimates))
+            found[bill.id] = Measured(*measured, draft.peak_w)
         elif isinstance(error, WattbookError):
             found[bill.id] = error
     return found

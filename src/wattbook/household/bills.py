@@ -33,6 +33,7 @@ class Bill:
         run: number of the bill run that issued it.
         estimated_mwh: part of what was metered that is an estimate; a bill with one is provisional.
         basis: on which paid energy was held against what was measured, one of `assessment.BASES`.
+        peak_w: the highest power measured, in watts, where the tariff charges for it.
         customer: who owes it, by the contract of these days; None: the house had no contracts, and owes by itself.
         cycle: the billing period that this bill is a part of, as when people moved within it; None: it is one.
     """
@@ -61,6 +62,7 @@ class Bill:
     basis: str = PER_INTERVAL
     customer: str | None = None
     cycle: BillingPeriod | None = None
+    peak_w: int | None = None
 
     @property
     def due(self) -> Due:
@@ -80,7 +82,7 @@ class Bill:
     @property
     def stage(self) -> str:
         """In which it was issued: `provisional` with a part that is an estimate, else `final`."""
-        return Standing(self.measured_mwh, self.estimated_mwh).stage
+        return Standing(self.measured_mwh, self.estimated_mwh, self.peak_w).stage
 
     @property
     def measured_mwh(self) -> tuple[int, ...]:
@@ -119,7 +121,8 @@ class CreditNote:
         reason: `payments` that became known or were withdrawn, or `readings` that changed.
         becomes: `final` where the last estimate of a provisional bill was replaced, `provisional` where a part of a
             final bill is an estimate now; None: the stage is as before.
-        metered_mwh: of the whole period, as known now; so are `slots_mwh` and `estimated_mwh`. None: as in the bill.
+        metered_mwh: of the whole period, as known now; so are `slots_mwh`, `estimated_mwh` and `peak_w`. None: as in
+            the bill.
     """
 
     id: str
@@ -138,6 +141,7 @@ class CreditNote:
     slots_mwh: tuple[int, ...] | None = None
     estimated_mwh: int | None = None
     becomes: str | None = None
+    peak_w: int | None = None
 
     @property
     def total(self) -> Money:
@@ -145,10 +149,12 @@ class CreditNote:
 
 
 class Standing(NamedTuple):
-    """What is known now of the energy of a billed period: of each slot of the tariff, and how much is an estimate."""
+    """What is known now of a billed period: the energy of each slot of the tariff, how much of it is an estimate, and
+    the highest power where the tariff charges for it."""
 
     slots_mwh: tuple[int, ...]
     estimated_mwh: int
+    peak_w: int | None
 
     @property
     def stage(self) -> str:
@@ -160,8 +166,9 @@ def standing(bill: Bill, notes: Sequence[CreditNote]) -> Standing:
     """As the latest document says that speaks of it."""
     for note in reversed(notes):
         if note.metered_mwh is not None:
-            return Standing(note.slots_mwh or (note.metered_mwh,), note.estimated_mwh or 0)
-    return Standing(bill.measured_mwh, bill.estimated_mwh)
+            peak_w = bill.peak_w if note.peak_w is None else note.peak_w
+            return Standing(note.slots_mwh or (note.metered_mwh,), note.estimated_mwh or 0, peak_w)
+    return Standing(bill.measured_mwh, bill.estimated_mwh, bill.peak_w)
 
 
 def assessed(bill: Bill, stands: Standing, charges: Sequence[Charge]) -> Assessment:
@@ -174,6 +181,7 @@ def assessed(bill: Bill, stands: Standing, charges: Sequence[Charge]) -> Assessm
         bill.contract_w,
         policy=bill.policy,
         month_days=bill.schedule.month_days,
+        peak_w=stands.peak_w,
     )
 
 
@@ -221,4 +229,5 @@ def credit_note(
         slots_mwh=stands.slots_mwh if len(stands.slots_mwh) > 1 else None,
         estimated_mwh=stands.estimated_mwh,
         becomes=becomes,
+        peak_w=stands.peak_w,
     )

@@ -25,10 +25,11 @@ from wattbook.household.bill_run_rows import Chunk, ChunkTotals, Refusal
 from wattbook.household.billing import Utility, bill_dues
 from wattbook.household.charges import MOMENT
 from wattbook.household.closing import is_closed
+from wattbook.household.demand import demands
 from wattbook.household.documents import Bill
 from wattbook.household.dues import Due, dues
 from wattbook.household.exceptions import beyond_meters, note_exceptions
-from wattbook.household.intervals import IntervalStore
+from wattbook.household.intervals import IntervalStore, MeterSpan
 from wattbook.household.postings import Delivery, Ledger, deliveries, paid_elsewhere, sale
 from wattbook.household.reading_rows import lock_meters
 from wattbook.household.slot_sums import Register, SlotSums
@@ -78,6 +79,7 @@ class Assessed:
     paid_mwh: dict[int, int]
     gross: Bills
     bills: Bills
+    peaks_w: list[int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +171,10 @@ class ChunkBilling:
         refusals = [
             _refusal(house, InvalidInput(f"{schedule.tariff.name} needs the contracted power of household {house}"))
             for house, point in plain
-            if schedule.tariff.power_basis and point.contract_w is None
+            if "contract" in schedule.tariff.power_basis and point.contract_w is None
         ]
+        peaks_w, untold = await self._peaks(connection, plain)
+        refusals += untold
         unrated = {refusal.household for refusal in refusals}
         kept = [(house, point) for house, point in plain if house not in unrated]
         rows = [sums.rows[Register(point.meter, point.register)] for _, point in kept]
@@ -189,10 +193,31 @@ class ChunkBilling:
             shares[place], left[place] = _set_off(measured[place], charges)
             paid_mwh[place] = sum(charge.energy_mwh for charge in charges)
         contract_w = np.array([point.contract_w or 0 for _, point in kept], np.int64)
-        gross = rate_many(schedule, measured, contract_w=contract_w)
-        bills = rate_many(schedule, left, contract_w=contract_w) if shares else gross
+        peak_w = None if peaks_w is None else np.array([peaks_w[house] for house, _ in kept], np.int64)
+        gross = rate_many(schedule, measured, contract_w=contract_w, peak_w=peak_w)
+        bills = rate_many(schedule, left, contract_w=contract_w, peak_w=peak_w) if shares else gross
         houses, points = [house for house, _ in kept], [point for _, point in kept]
-        return Assessed(houses, points, measured, left, shares, paid_mwh, gross, bills), refusals
+        peaks = None if peak_w is None else peak_w.tolist()
+        return Assessed(houses, points, measured, left, shares, paid_mwh, gross, bills, peaks), refusals
+
+    async def _peaks(
+        self, connection: AsyncConnection, plain: Sequence[tuple[str, SupplyPoint]]
+    ) -> tuple[dict[str, int] | None, list[Refusal]]:
+        """The highest power of each house, if the tariff charges for it; a refusal where readings do not tell it."""
+        minutes = self.schedule.tariff.demand_minutes
+        if minutes is None:
+            return None, []
+        times = bounds(self.schedule)
+        spans = [[MeterSpan(point.meter, point.register, *times)] for _, point in plain]
+        peaks: dict[str, int] = {}
+        refusals = []
+        found = await demands(connection, self.intervals, spans, minutes)
+        for (house, _), measured in zip(plain, found, strict=True):
+            try:
+                peaks[house] = measured.watts(minutes)
+            except InvalidInput as error:
+                refusals.append(_refusal(house, error))
+        return peaks, refusals
 
     async def _held_against_intervals(
         self, connection: AsyncConnection, charged: dict[int, list[Charge]], households: Sequence[str]
@@ -311,6 +336,7 @@ class ChunkBilling:
                 contract_w=point.contract_w,
                 run=self.run,
                 customer=point.customer,
+                peak_w=None if assessed.peaks_w is None else assessed.peaks_w[place],
             )
             drafted.append((bill, entries))
         return drafted

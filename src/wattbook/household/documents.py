@@ -79,6 +79,7 @@ async def add_bills(connection: AsyncConnection, bills: Sequence[Bill]) -> None:
                 "customer": bill.customer,
                 "cycle_first_day": bill.cycle and bill.cycle.first,
                 "cycle_last_day": bill.cycle and bill.cycle.last,
+                "peak_w": bill.peak_w,
             }
             | bill.lines._asdict()
             for bill in bills
@@ -107,6 +108,7 @@ async def add_credit_notes(connection: AsyncConnection, notes: Sequence[CreditNo
                 "slots_mwh": None if note.slots_mwh is None else list(note.slots_mwh),
                 "estimated_mwh": note.estimated_mwh,
                 "becomes": note.becomes,
+                "peak_w": note.peak_w,
             }
             | note.lines._asdict()
             for note in notes
@@ -141,6 +143,7 @@ def _bill_of_row(row: store.Row) -> Bill:
         estimated_mwh=row["estimated_mwh"],
         basis=row["basis"],
         customer=row["customer"],
+        peak_w=row["peak_w"],
         cycle=None if row["cycle_first_day"] is None else BillingPeriod(row["cycle_first_day"], row["cycle_last_day"]),
     )
 
@@ -163,6 +166,7 @@ def _note_of_row(row: store.Row) -> CreditNote:
         slots_mwh=None if row["slots_mwh"] is None else tuple(row["slots_mwh"]),
         estimated_mwh=row["estimated_mwh"],
         becomes=row["becomes"],
+        peak_w=row["peak_w"],
     )
 
 

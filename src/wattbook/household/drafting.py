@@ -18,6 +18,7 @@ from wattbook.household import documents
 from wattbook.household.assessment import PER_INTERVAL, RE_RATED, Assessment, assess
 from wattbook.household.charges import MOMENT, charges_in_time
 from wattbook.household.closing import is_closed
+from wattbook.household.demand import demands
 from wattbook.household.documents import Bill
 from wattbook.household.dues import Due
 from wattbook.household.estimation import Estimate
@@ -68,6 +69,7 @@ class _Draft:
     deliveries: list[Delivery] = field(default_factory=list)
     slots_mwh: list[int] = field(default_factory=list)
     estimates: list[Estimate] = field(default_factory=list)
+    peak_w: int | None = None
 
     @property
     def tariff(self) -> HouseholdTariff:
@@ -190,6 +192,19 @@ class Drafting:
         for place, estimates in zip(partly, listed, strict=True):
             if wanted[place][0] in self.drafts:
                 self.drafts[wanted[place][0]].estimates += estimates
+        await self._find_peaks(connection, intervals)
+
+    async def _find_peaks(self, connection: AsyncConnection, intervals: IntervalStore) -> None:
+        """The highest power of each house whose tariff charges for it."""
+        asked = [draft for draft in self.drafts.values() if draft.tariff.demand_minutes is not None]
+        for minutes in sorted({draft.tariff.demand_minutes or 0 for draft in asked}):
+            alike = [draft for draft in asked if draft.tariff.demand_minutes == minutes]
+            found = await demands(connection, intervals, [draft.spans for draft in alike], minutes)
+            for draft, measured in zip(alike, found, strict=True):
+                try:
+                    draft.peak_w = measured.watts(minutes)
+                except WattbookError as error:
+                    self._finish(draft.due.id, error)
 
     async def _sums(
         self, connection: AsyncConnection, intervals: IntervalStore, wanted: Sequence[tuple[str, MeterSpan]]
@@ -251,6 +266,7 @@ class Drafting:
                     draft.due.contract_w,
                     policy=self.utility.policy,
                     month_days=draft.schedule.month_days,
+                    peak_w=draft.peak_w,
                 )
             except WattbookError as error:
                 self._finish(draft.due.id, error)
@@ -302,6 +318,7 @@ class Drafting:
             estimated_mwh=sum(estimate.energy_mwh for estimate in draft.estimates),
             customer=due.customer,
             cycle=None if due.cycle == due.period else due.cycle,
+            peak_w=draft.peak_w,
         )
         return bill, entries
 

@@ -67,13 +67,19 @@ class Forecast:
 
 
 def forecast(
-    schedule: Schedule, uses: Sequence[Use], charges: Sequence[Charge], now: datetime, contract_w: int | None
+    schedule: Schedule,
+    uses: Sequence[Use],
+    charges: Sequence[Charge],
+    now: datetime,
+    contract_w: int | None,
+    peak_w: int | None = None,
 ) -> Forecast | None:
     """The forecast of a period, at a moment in it; None if there is no whole day to expect others to be like.
 
     Args:
         uses: parts of days from five weeks before the period up to its end.
         charges: of the period, paid elsewhere, as known now.
+        peak_w: the highest power so far, where the tariff charges for it; it is expected to stay.
 
     Raises:
         InvalidInput: the tariff cannot rate the period.
@@ -98,7 +104,9 @@ def forecast(
     tier = tier_of(schedule, tiers, own)
     course = [(expected, slot) for expected, slot in zip(to_come, slots, strict=True)]
     return Forecast(
-        assessed=assess(tariff, period, metered, [*charges, *still_paid], contract_w, month_days=schedule.month_days),
+        assessed=assess(
+            tariff, period, metered, [*charges, *still_paid], contract_w, month_days=schedule.month_days, peak_w=peak_w
+        ),
         days=tuple(_by_day(period.days(), to_come)),
         like_days=alike.day_count,
         known_days=_known_days(inside),
@@ -109,7 +117,7 @@ def forecast(
             for each in tiers
             if tier is not None and each.number > tier.number
         ),
-        next_kwh=next_kwh(schedule, own, slot_at(schedule, now), contract_w),
+        next_kwh=next_kwh(schedule, own, slot_at(schedule, now), contract_w, peak_w),
     )
 
 

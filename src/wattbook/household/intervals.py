@@ -175,6 +175,15 @@ class IntervalStore:
         found = {row.pop("place"): MeterEnergy(**row) for row in rows}
         return [found.get(place, MeterEnergy()) for place in range(len(spans))]
 
+    async def evaluate(
+        self,
+        connection: AsyncConnection,
+        spans: Sequence[MeterSpan],
+        expression: Callable[[ibis.Table, ibis.Table], ibis.Table],
+    ) -> list[dict[str, Any]]:
+        """The rows of an expression over wanted spans and the readings that count, as `energy_by_meter` is one."""
+        return await self._rows(connection, spans, expression) if spans else []
+
     async def intervals(self, connection: AsyncConnection, span: MeterSpan) -> list[Interval]:
         """The intervals of a span that count, by their start."""
         (found,) = await self.intervals_of(connection, [span])

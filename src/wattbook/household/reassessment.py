@@ -87,7 +87,7 @@ async def _drafted(
 
     A note over nothing, with no postings, makes a bill final whose estimates turned out to be true.
     """
-    stands = Standing(found.slots_mwh, sum(estimate.energy_mwh for estimate in found.estimates))
+    stands = Standing(found.slots_mwh, sum(estimate.energy_mwh for estimate in found.estimates), found.peak_w)
     assessed = documents.assessed(bill, stands, charges)
     credit = documents.corrected(bill, notes).minus(assessed.lines)
     changed = await _changed(connection, bill, notes, found.deliveries)

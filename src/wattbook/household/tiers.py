@@ -86,13 +86,15 @@ def use_by_tier(schedule: Schedule, bill: HouseholdBill) -> list[TierUse]:
     return uses or [TierUse(None, "", Fraction(bill.kwh), Fraction())]
 
 
-def next_kwh(schedule: Schedule, slots_mwh: Sequence[int], slot: int, contract_w: int | None) -> Money:
+def next_kwh(
+    schedule: Schedule, slots_mwh: Sequence[int], slot: int, contract_w: int | None, peak_w: int | None = None
+) -> Money:
     """What the next kilowatt-hour in a slot costs in the end."""
     more = [mwh + (MWH_PER_KWH if place == slot else 0) for place, mwh in enumerate(slots_mwh)]
     before, after = (
         rate_household(
             schedule.tariff,
-            Usage(tuple(map(Energy, energies)), contract_w),
+            Usage(tuple(map(Energy, energies)), contract_w, peak_w),
             schedule.period,
             month_days=schedule.month_days,
         )

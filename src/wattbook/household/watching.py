@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wattbook.household.account import days_of
 from wattbook.household.charges import charges_in_time
 from wattbook.household.day_parts import Asked, HouseUse, use_of_houses
+from wattbook.household.demand import peaks_of_schedules
 from wattbook.household.dues import due_of_day
 from wattbook.household.forecast import LIKE_DAYS_WITHIN, Forecast, forecast
 from wattbook.household.intervals import IntervalStore
@@ -71,11 +72,15 @@ async def look_at_houses(
     charged = (
         await charges_in_time(connection, intervals, times, [schedule for _, schedule in watched]) if times else []
     )
+    powers = await peaks_of_schedules(
+        connection, intervals, [(house.id, schedule) for house, schedule in watched], now=now
+    )
     told: list[Notice] = []
-    for (house, schedule), use, charges in zip(watched, uses, charged, strict=True):
+    for (house, schedule), use, charges, peak_w in zip(watched, uses, charged, powers, strict=True):
         told += _missing(house, schedule, use, now)
         try:
-            told += _tier(house, schedule, forecast(schedule, use.uses, charges, now, house.contract_w), now)
+            foretold = forecast(schedule, use.uses, charges, now, house.contract_w, peak_w)
+            told += _tier(house, schedule, foretold, now)
         except WattbookError:
             continue  # the tariff cannot rate the house; a bill would say why
     return Round(houses[-1].id if len(houses) == limit else "", len(houses), await tell(connection, told))

@@ -125,10 +125,14 @@ class PerKwh(Charge, frozen=True, kw_only=True, tag="per-kwh"):
 
 
 class PerKw(Charge, frozen=True, kw_only=True, tag="per-kw"):
-    """On the contracted power, or on the highest power measured in the period (a demand charge)."""
+    """On the contracted power, or on the highest power measured in the period (a demand charge).
+
+    `minutes` is the demand interval: the highest power is the greatest mean over one.
+    """
 
     versions: tuple[PricePerKw, ...]
     basis: Literal["contract", "peak"]
+    minutes: Literal[15, 30, 60] = 15
 
 
 class AllowancePerKwh(Charge, frozen=True, kw_only=True, tag="allowance"):
@@ -245,6 +249,7 @@ class HouseholdTariff(Struct, frozen=True, kw_only=True):
             raise ValueError("the seasons must hold each of the twelve months once")
         Currency.of(self.currency)
         self._check_order()
+        self._check_demand()
         self._check_tiers()
         self._check_zones()
         for charge in self.charges:
@@ -262,6 +267,11 @@ class HouseholdTariff(Struct, frozen=True, kw_only=True):
         """What power a bill depends on: `contract`, `peak`."""
         return frozenset(charge.basis for charge in self.charges if isinstance(charge, PerKw))
 
+    @property
+    def demand_minutes(self) -> int | None:
+        """The interval over which the highest power is the mean; None where no charge depends on it."""
+        return next((each.minutes for each in self.charges if isinstance(each, PerKw) and each.basis == "peak"), None)
+
     def season_of(self, month: int) -> Season:
         return next(season for season in self.seasons if month in season.months)
 
@@ -278,6 +288,11 @@ class HouseholdTariff(Struct, frozen=True, kw_only=True):
             if above and charge.line not in LEVIES and self.charges[len(above) - 1].line in LEVIES:
                 raise ValueError(f"charge {charge.name} comes after a levy, so a levy's subtotal would miss it")
             above.append(charge.name)
+
+    def _check_demand(self) -> None:
+        lengths = {each.minutes for each in self.charges if isinstance(each, PerKw) and each.basis == "peak"}
+        if len(lengths) > 1:
+            raise ValueError(f"charges for the highest power share one demand interval, not {sorted(lengths)}")
 
     def _check_tiers(self) -> None:
         tiered = [charge for charge in self.charges if isinstance(charge, BaseByTier | EnergyByTier)]

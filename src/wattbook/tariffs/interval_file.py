@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import InvalidInput
-from wattbook.kernel.units import Energy, div_half_up
+from wattbook.kernel.units import MWH_PER_WH, Energy, div_half_up
 from wattbook.tariffs.hours import bounds, slot_of
 from wattbook.tariffs.household import Usage
 from wattbook.tariffs.schedule import Schedule
@@ -36,7 +36,7 @@ def usage_of_file(schedule: Schedule, path: Path, contract_w: int | None = None)
             some of the period is missing.
     """
     slots = [0] * len(schedule.slots)
-    peak_w = 0
+    peak = _Peak(schedule.tariff.demand_minutes)
     expected, ends_at = bounds(schedule)
     for line, reading in sorted(_readings(path).items(), key=lambda item: item[1].start):
         if reading.start != expected:
@@ -45,11 +45,11 @@ def usage_of_file(schedule: Schedule, path: Path, contract_w: int | None = None)
             )
             raise InvalidInput(f"{path.name}, line {line}: the interval from {reading.start.isoformat()} {kind}")
         slots[slot_of(schedule, reading.start, reading.minutes)] += reading.energy.mwh
-        peak_w = max(peak_w, _watts(reading))
+        peak.add(reading)
         expected = reading.start + timedelta(minutes=reading.minutes)
     if expected != ends_at:
         raise InvalidInput(f"{path.name} ends at {expected.isoformat()}, the period at {ends_at.isoformat()}")
-    return Usage(tuple(Energy(mwh) for mwh in slots), contract_w, peak_w)
+    return Usage(tuple(Energy(mwh) for mwh in slots), contract_w, peak.watts(path.name))
 
 
 def _readings(path: Path) -> dict[int, _Reading]:
@@ -80,7 +80,28 @@ def _reading(row: dict[str, str | None], where: str) -> _Reading:
     return _Reading(utc(start), minutes, energy)
 
 
-def _watts(reading: _Reading) -> int:
-    """The mean power of the interval: mWh / 1000 / hours, half up."""
-    power = Fraction(reading.energy.mwh * 60, 1_000 * reading.minutes)
-    return div_half_up(power.numerator, power.denominator)
+class _Peak:
+    """The highest mean power: over the tariff's demand interval, or over each interval where the tariff has none."""
+
+    def __init__(self, minutes: int | None) -> None:
+        self._minutes = minutes
+        self._longest = 0
+        self._highest = Fraction()
+        self._sums: dict[tuple[int, int], int] = {}
+
+    def add(self, reading: _Reading) -> None:
+        self._longest = max(self._longest, reading.minutes)
+        minutes = self._minutes or reading.minutes
+        demand = (minutes, int(reading.start.timestamp()) // (minutes * 60))
+        self._sums[demand] = self._sums.get(demand, 0) + reading.energy.mwh
+        self._highest = max(self._highest, Fraction(self._sums[demand] * 60, MWH_PER_WH * minutes))
+
+    def watts(self, file: str) -> int:
+        """Half up.
+
+        Raises:
+            InvalidInput: an interval is longer than the demand interval.
+        """
+        if self._minutes is not None and self._longest > self._minutes:
+            raise InvalidInput(f"{file} has intervals of {self._longest} minutes; the tariff needs {self._minutes}")
+        return div_half_up(self._highest.numerator, self._highest.denominator)
