@@ -1,5 +1,6 @@
 """Documents over HTTP and from the command line, on a real port and a real process."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -44,6 +45,8 @@ async def test_documents_are_listed_shown_drawn_and_taken_back(client: httpx.Asy
     pdf = await client.get(f"/documents/{lee.number}/pdf")
     assert pdf.headers["content-type"] == "application/pdf"
     assert facturx.get_facturx_xml_from_pdf(pdf.content)[0] == "factur-x.xml"
+    at_once = await asyncio.gather(*(client.get(f"/documents/{each.number}/pdf") for each in (kim, lee, park)))
+    assert [facturx.get_facturx_xml_from_pdf(each.content)[0] for each in at_once] == ["factur-x.xml"] * 3
     note = await client.post(f"/documents/{lee.number}/credit-notes", json={"reason": "goodwill", "positions": [1]})
     assert (note.status_code, note.json()["total"]) == (201, "-0.35")
     again = await client.post(f"/documents/{lee.number}/credit-notes", json={"reason": "goodwill", "positions": [1]})

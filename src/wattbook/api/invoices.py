@@ -1,5 +1,6 @@
 """Documents: invoices, receipts, credit notes, statements; who is named on them; what is earned and what is open."""
 
+import asyncio
 from datetime import date
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
@@ -89,7 +90,9 @@ def router(services: Services) -> APIRouter:
     @routes.get("/documents/{number}/pdf")
     async def pdf(number: str) -> Response:
         """PDF/A-3; of an invoice, receipt or credit note with its e-invoice inside."""
-        return Response(to_page(await found(number), zone), media_type=PDF)
+        # A page takes a tenth of a second, in which stations shall not wait.
+        page = await asyncio.to_thread(to_page, await found(number), zone)
+        return Response(page, media_type=PDF)
 
     @routes.get("/documents/{number}/xml")
     async def xml(number: str) -> Response:
