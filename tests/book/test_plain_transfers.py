@@ -8,11 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wattbook.book.accounts import PURPOSES, Account
-from wattbook.db.arrays import bigints
 from wattbook.book.journal import Journal
+from wattbook.book.locks import AccountRow
 from wattbook.book.posting import _Batch
-from wattbook.book.store import AccountRow, Content, Kind
+from wattbook.book.store import Content, Kind
 from wattbook.book.transfers import Span, Transfer, fact_key
+from wattbook.db.arrays import bigints
 from wattbook.kernel.errors import WattbookError
 from wattbook.kernel.units import AMOUNT_MAX
 

@@ -5,16 +5,19 @@ have just then. Binary, because then the database has no number, time or id to r
 work on a line. (PostgreSQL documentation, COPY, "Binary Format": each field is its length and its value, -1 is null.)
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from struct import Struct
 from typing import Final
 
+from psycopg import AsyncCopy
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wattbook.book.locks import AccountRow
 from wattbook.book.periods import first_of_month, next_month
-from wattbook.book.store import AccountRow, Kind
+from wattbook.book.store import Kind
 from wattbook.book.transfers import Span
 from wattbook.db.engine import driver_of
 from wattbook.kernel.clock import utc
@@ -130,11 +133,23 @@ def _day(day: date) -> bytes:
 
 @asynccontextmanager
 async def writing(connection: AsyncConnection) -> AsyncIterator[Callable[[Sequence[bytes]], Awaitable[None]]]:
-    """Gives a function that sends lines on their way at once, so that the database works while the caller plays on."""
-    async with driver_of(connection).cursor() as cursor, cursor.copy(_COPY) as copy:
-        await copy.write(_OPENING)
+    """Gives a function that sends lines on their way at once, so that the database works while the caller plays on.
+
+    The database gets ready for them while the caller makes the first.
+    """
+    async with driver_of(connection).cursor() as cursor, AsyncExitStack() as opened:
+
+        async def opened_copy() -> AsyncCopy:
+            copy = await opened.enter_async_context(cursor.copy(_COPY))
+            await copy.write(_OPENING)
+            return copy
 
         async def send(lines: Sequence[bytes]) -> None:
-            await copy.write(b"".join(lines))
+            await (await opening).write(b"".join(lines))
 
-        yield send
+        opening = asyncio.create_task(opened_copy())
+        try:
+            await asyncio.sleep(0)  # the statement is on its way
+            yield send
+        finally:
+            await opening

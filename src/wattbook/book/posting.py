@@ -8,21 +8,31 @@ update.
 A refusal is a value in its place, never an exception: the other groups of the batch post.
 """
 
-import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from enum import Enum
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 
+from psycopg import AsyncCursor
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.book import store
 from wattbook.book.accounts import Account
 from wattbook.book.journal import Journal, shape, writing
-from wattbook.book.store import AccountRow, Content, HoldRow, Kind
+from wattbook.book.locks import (
+    LOCK,
+    AccountRow,
+    find_accounts,
+    in_order,
+    lock_accounts,
+    locked_rows,
+    make_accounts,
+)
+from wattbook.book.store import Content, HoldRow, Kind
 from wattbook.book.transfers import GROUP_MAX, Capture, Entry, Hold, Transfer, Void, fact_key, pair_error, validate
-from wattbook.db.engine import execute
+from wattbook.db.arrays import uuids
+from wattbook.db.engine import execute, pipeline
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import Conflict, InvalidInput, NotFound, Refused, WattbookError
 from wattbook.kernel.units import AMOUNT_MAX
@@ -32,6 +42,9 @@ BATCH_MAX: Final = 20_000
 
 STRETCH: Final = 200
 """Groups played while the database takes in the ones before."""
+
+LOOKED_UP: Final = 500
+"""Groups whose facts are looked up while the ids of the next are made."""
 
 
 class Posted(Enum):
@@ -98,19 +111,33 @@ def _group_error(group: Sequence[Entry]) -> WattbookError | None:
     return None
 
 
-async def _ids_of(groups: Sequence[Sequence[Entry]]) -> list[list[bytes]]:
-    """The ids of the facts, in stretches: between two of them the loop hears what the database says."""
-    ids: list[list[bytes]] = []
-    for start in range(0, len(groups), STRETCH):
-        ids += [[fact_key(entry.fact) for entry in group] for group in groups[start : start + STRETCH]]
-        await asyncio.sleep(0)
-    return ids
-
-
 def _accounts(entries: Iterable[Entry]) -> set[Account]:
     """The accounts between which something may move."""
-    pairs = {(entry.debit, entry.credit) for entry in entries if isinstance(entry, (Transfer, Hold))}
+    pairs = {
+        (entry.debit, entry.credit)
+        for entry in entries
+        if type(entry) is Transfer or isinstance(entry, (Transfer, Hold))  # the first is quick to say
+    }
     return {account for pair in pairs if pair_error(*pair) is None for account in pair}
+
+
+def _stretches(groups: int) -> Iterator[slice]:
+    """The first is short: until it comes the database has nothing to do."""
+    starts = [0, *range(STRETCH // 4, groups, STRETCH), groups]
+    return map(slice, starts, starts[1:])
+
+
+async def _look_up(
+    connection: AsyncConnection, groups: Sequence[Sequence[Entry]]
+) -> tuple[list[list[bytes]], list[AsyncCursor[Any]]]:
+    """The ids of the facts, and what is known of them; the database looks some up while the next are made."""
+    ids: list[list[bytes]] = []
+    looking = []
+    for start in range(0, max(len(groups), 1), LOOKED_UP):
+        part = [[fact_key(entry.fact) for entry in group] for group in groups[start : start + LOOKED_UP]]
+        looking.append(await execute(connection, store.KNOWN, (uuids(list(chain.from_iterable(part))),)))
+        ids += part
+    return ids, looking
 
 
 class _Batch:
@@ -144,8 +171,7 @@ class _Batch:
     ) -> "_Batch":
         """Lock every account the groups name, then read what is known of their facts and holds.
 
-        The ids of the facts are made while the accounts are being locked, and the accounts read while the facts are
-        looked up.
+        The ids of the facts are made while the accounts are being locked.
         """
         keys = _accounts(entries)
         resolved = [
@@ -155,20 +181,19 @@ class _Batch:
         ]
         if resolved:
             keys |= await store.accounts_of_holds(connection, resolved)
-        wanted = sorted(keys)
-        locking, ids = await asyncio.gather(
-            execute(connection, store.LOCK, store.account_columns(wanted)), _ids_of(groups)
-        )
-        accounts: dict[Account, AccountRow] = {}
-        if locking.rowcount < len(wanted):
-            accounts = store.account_rows(wanted, await locking.fetchall())
+        account_ids = await find_accounts(connection, keys)
+        if len(account_ids) < len(keys):
             sound = chain.from_iterable(group for group in groups if _group_error(group) is None)
-            if missing := _accounts(sound) - accounts.keys():
-                accounts |= await store.make_accounts(connection, missing)
-        (closed_through, known), found = await asyncio.gather(
-            store.load_known(connection, list(chain.from_iterable(ids))), locking.fetchall()
-        )
-        accounts |= store.account_rows(wanted, found)  # nothing, if they were read above
+            if missing := _accounts(sound) - account_ids.keys():
+                account_ids |= await make_accounts(connection, missing)
+        async with pipeline(connection):
+            locking = await execute(connection, LOCK, (in_order(account_ids),))
+            ids, looking = await _look_up(connection, groups)
+        accounts = locked_rows(connection, account_ids, await locking.fetchall())
+        if forgotten := account_ids.keys() - accounts.keys():
+            accounts |= await lock_accounts(connection, forgotten)
+            ids, looking = await _look_up(connection, groups)  # perhaps somebody posted to them meanwhile
+        closed_through, known = await store.known_rows(looking)
         locked = {account.id for account in accounts.values()}
         # A hold that another poster committed since its accounts were looked up is not ours to resolve yet.
         holds = {
@@ -182,16 +207,17 @@ class _Batch:
         """Play every group in order and write what stands; the database takes in a stretch while the next is played."""
         outcomes: list[Posted | WattbookError] = []
         async with writing(connection) as send:
-            for start in range(0, len(self._groups), STRETCH):
-                stretch = slice(start, start + STRETCH)
+            for stretch in _stretches(len(self._groups)):
                 outcomes += map(self._play_group, self._groups[stretch], self._ids[stretch])
                 self._lines.sort()  # they begin with their ids: one place of the index after the other
                 await send(self._lines)
                 self._lines.clear()
+            changed = [account for account in self._by_id.values() if account.version != account.stored_version]
+            numbers = store.account_numbers(changed)
         if holds := [hold for hold in self._holds.values() if hold.state != hold.stored]:
             await store.write_holds(connection, holds)
-        if accounts := [account for account in self._by_id.values() if account.version != account.stored_version]:
-            await store.update_accounts(connection, accounts)
+        if changed:
+            await store.update_accounts(connection, numbers)
         return outcomes
 
     def _play_group(self, group: Sequence[Entry], ids: Sequence[bytes]) -> Posted | WattbookError:

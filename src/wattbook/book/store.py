@@ -1,22 +1,20 @@
 """The SQL of the book: every function takes a batch and uses one statement."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from enum import IntEnum
-from struct import Struct as Layout
 from typing import Any, Final
 
 from msgspec import Struct
+from psycopg import AsyncCursor
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.book.accounts import PURPOSES, Account
-from wattbook.db.arrays import bigints, uuids
+from wattbook.book.accounts import Account
+from wattbook.book.locks import AccountRow, columns, lock_accounts
 from wattbook.book.transfers import Span
+from wattbook.db.arrays import Bigints, bigints, uuids
 from wattbook.db.engine import fetch
-
-_GROWS_BY_DEBIT: Final = {purpose.name: purpose.side == "debit" for purpose in PURPOSES.values()}
-_FIELD: Final = Layout(">iq")
 
 
 class Kind(IntEnum):
@@ -32,33 +30,6 @@ class Kind(IntEnum):
     def resolution(self) -> str:
         """The state in which it leaves its hold."""
         return {Kind.CAPTURE: "captured", Kind.VOID: "voided", Kind.EXPIRY: "expired"}[self]
-
-
-class AccountRow(Struct, gc=False):
-    """An account that this transaction has locked. `stored_version` is what the table says until the batch is written.
-
-    `grows_by_debit` is the side of its purpose.
-    """
-
-    key: Account
-    grows_by_debit: bool
-    id: int
-    floor: int | None
-    debits_posted: int
-    credits_posted: int
-    debits_pending: int
-    credits_pending: int
-    version: int
-    stored_version: int
-    field: bytes
-    """The id as a field of a line of the journal."""
-
-    @property
-    def available(self) -> int:
-        """On the account's own side, everything pending against it counted as gone."""
-        if self.grows_by_debit:
-            return self.debits_posted - self.credits_posted - self.credits_pending
-        return self.credits_posted - self.debits_posted - self.debits_pending
 
 
 class HoldRow(Struct, gc=False):
@@ -128,82 +99,6 @@ async def accounts_of_holds(connection: AsyncConnection, holds: Sequence[bytes])
     return {Account(*row) for row in found}
 
 
-async def lock_accounts(connection: AsyncConnection, keys: Iterable[Account]) -> dict[Account, AccountRow]:
-    """Every account, made when it is missing, locked in the order of ids.
-
-    Of ids, because what is made later has a higher one: who locks what he found, then what he made, keeps the order.
-    """
-    wanted = sorted(keys)
-    locked = account_rows(wanted, await fetch(connection, LOCK, account_columns(wanted)))
-    missing = [key for key in wanted if key not in locked]
-    return locked | await make_accounts(connection, missing) if missing else locked
-
-
-async def make_accounts(connection: AsyncConnection, keys: Iterable[Account]) -> dict[Account, AccountRow]:
-    """Accounts that were missing when the others were locked, locked too; perhaps somebody else has made them since."""
-    missing = sorted(keys)
-    await fetch(
-        connection,
-        """
-        INSERT INTO book.accounts (owner, purpose, commodity, floor)
-        SELECT owner, purpose, commodity, nullif(floor, '')::bigint
-        FROM unnest(string_to_array(%s, chr(31)), string_to_array(%s, chr(31)), string_to_array(%s, chr(31)),
-                    string_to_array(%s, chr(31))) AS wanted(owner, purpose, commodity, floor)
-        ON CONFLICT (owner, purpose, commodity) DO NOTHING RETURNING id
-        """,
-        (
-            *account_columns(missing),
-            _joined("" if (floor := PURPOSES[key.purpose].floor) is None else str(floor) for key in missing),
-        ),
-    )
-    made = account_rows(missing, await fetch(connection, LOCK, account_columns(missing)))
-    assert len(made) == len(missing), "each account exists once it was asked for"
-    return made
-
-
-LOCK: Final = """
-    SELECT place, id, floor, debits_posted, credits_posted, debits_pending, credits_pending, version
-    FROM (
-        SELECT place, found.id AS own_id
-        FROM unnest(string_to_array(%s, chr(31)), string_to_array(%s, chr(31)), string_to_array(%s, chr(31)))
-             WITH ORDINALITY AS wanted(owner, purpose, commodity, place)
-        CROSS JOIN LATERAL (
-            SELECT id FROM book.accounts AS account
-            WHERE (account.owner, account.purpose, account.commodity)
-                = (wanted.owner, wanted.purpose, wanted.commodity) OFFSET 0
-        ) AS found ORDER BY found.id
-    ) AS wanted
-    CROSS JOIN LATERAL (SELECT * FROM book.accounts WHERE id = own_id FOR UPDATE) AS account
-"""
-"""Locks those of the accounts that exist, in the order of their ids; takes `account_columns`, gives `account_rows`."""
-
-
-def account_rows(keys: Sequence[Account], found: Iterable[tuple[Any, ...]]) -> dict[Account, AccountRow]:
-    """What `LOCK` found of these keys."""
-    locked = {}
-    for place, own_id, floor, debits, credits_, debits_pending, credits_pending, version in found:
-        key = keys[place - 1]
-        locked[key] = AccountRow(
-            key, _GROWS_BY_DEBIT[key.purpose], own_id, floor, debits, credits_, debits_pending, credits_pending,
-            version, version, _FIELD.pack(8, own_id),
-        )  # fmt: skip
-    return locked
-
-
-def account_columns(keys: Sequence[Account]) -> tuple[str, ...]:
-    """Owners, purposes, commodities."""
-    return tuple(map(_joined, zip(*keys, strict=True))) if keys else ("", "", "")
-
-
-def _joined(values: Iterable[str]) -> str:
-    """A column of a batch as one text, cut again by `string_to_array(…, chr(31))`.
-
-    The driver dumps an array element by element; a joined text costs it nothing, and no value can hold a unit separator
-    because owners and facts are printable.
-    """
-    return "\x1f".join(values)
-
-
 async def load_holds(connection: AsyncConnection, holds: Sequence[bytes]) -> list[HoldRow]:
     """Their state cannot change while the caller has their accounts locked."""
     found = await fetch(
@@ -229,18 +124,18 @@ async def due_holds(connection: AsyncConnection, now: datetime, limit: int) -> l
     return list(found.scalars())
 
 
-async def load_known(connection: AsyncConnection, ids: Sequence[bytes]) -> tuple[date, dict[bytes, Content]]:
-    """The last closed month, which cannot move before this transaction ends, and what was posted under these ids."""
-    found = await fetch(
-        connection,
-        """
-        SELECT closed_through, id, kind, debit_account, credit_account, amount, hold_id, event_at, span_start, span_end
-        FROM (SELECT closed_through FROM book.closing FOR SHARE) AS closing
-        LEFT JOIN (unnest(%s::uuid[]) AS wanted(own_id)
-                   CROSS JOIN LATERAL (SELECT * FROM book.transfers WHERE id = own_id OFFSET 0) AS found) ON true
-        """,
-        (uuids(ids),),
-    )
+KNOWN: Final = """
+    SELECT closed_through, id, kind, debit_account, credit_account, amount, hold_id, event_at, span_start, span_end
+    FROM (SELECT closed_through FROM book.closing FOR SHARE) AS closing
+    LEFT JOIN (unnest(%s::uuid[]) AS wanted(own_id)
+               CROSS JOIN LATERAL (SELECT * FROM book.transfers WHERE id = own_id OFFSET 0) AS found) ON true
+"""
+"""The last closed month, which cannot move before this transaction ends, and what was posted under these `uuids`."""
+
+
+async def known_rows(looking: Sequence[AsyncCursor[Any]]) -> tuple[date, dict[bytes, Content]]:
+    """What each `KNOWN` found, all in one."""
+    found = [row for cursor in looking for row in await cursor.fetchall()]
     known = {}
     for _, own_id, kind, debit, credit, amount, hold_id, event_at, start, end in found:
         if own_id is not None:
@@ -270,11 +165,16 @@ async def write_holds(connection: AsyncConnection, holds: Sequence[HoldRow]) -> 
     )
 
 
-async def update_accounts(connection: AsyncConnection, accounts: Sequence[AccountRow]) -> None:
+def account_numbers(accounts: Sequence[AccountRow]) -> list[Bigints]:
+    """The accounts as `update_accounts` takes them."""
     numbers = [
         (row.id, row.debits_posted, row.credits_posted, row.debits_pending, row.credits_pending, row.version)
         for row in accounts
     ]
+    return [bigints(column) for column in zip(*numbers, strict=True)]
+
+
+async def update_accounts(connection: AsyncConnection, numbers: Sequence[Bigints]) -> None:
     await fetch(
         connection,
         """
@@ -285,7 +185,7 @@ async def update_accounts(connection: AsyncConnection, accounts: Sequence[Accoun
              AS now(id, debits_posted, credits_posted, debits_pending, credits_pending, version)
         WHERE account.id = now.id
         """,
-        [bigints(column) for column in zip(*numbers, strict=True)],
+        numbers,
     )
 
 
@@ -310,6 +210,6 @@ async def balances(connection: AsyncConnection, keys: Sequence[Account]) -> dict
                         string_to_array(:commodities, chr(31))) AS wanted(owner, purpose, commodity)
                  USING (owner, purpose, commodity)
         """),
-        dict(zip(("owners", "purposes", "commodities"), account_columns(keys), strict=True)),
+        dict(zip(("owners", "purposes", "commodities"), columns(keys), strict=True)),
     )
     return {Account(*row[:3]): row[3:] for row in found}

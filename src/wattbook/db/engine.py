@@ -1,7 +1,7 @@
 """A database: where it is, and transactions on it."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, LiteralString
 
 import psycopg
@@ -70,8 +70,22 @@ async def fetch(connection: AsyncConnection, statement: LiteralString, values: S
 
 async def execute(connection: AsyncConnection, statement: LiteralString, values: Sequence[Any]) -> AsyncCursor[Any]:
     """As `fetch`, with the rows still to be read: the database can have its next statement while they are."""
-    try:
+    with _errors_of_the_toolkit(statement):
         return await driver_of(connection).execute(statement, values)
+
+
+@asynccontextmanager
+async def pipeline(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Statements that are executed in it go out one behind the other; their answers are there when it ends."""
+    with _errors_of_the_toolkit("a pipeline"):
+        async with driver_of(connection).pipeline():
+            yield
+
+
+@contextmanager
+def _errors_of_the_toolkit(statement: str) -> Iterator[None]:
+    try:
+        yield
     except psycopg.Error as error:
         raise DBAPIError.instance(statement, None, error, psycopg.Error, connection_invalidated=False) from error
 
