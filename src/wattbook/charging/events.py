@@ -72,6 +72,8 @@ class SessionEnded:
         explanation: price lines for a person.
         periods: what was priced; none for a session that makes another's estimated end good.
         costs: exact, by dimension of the tariff.
+        estimated: its station fell silent; what was measured until then had to do.
+        makes_good: of a session that makes another's estimated end good, the id of that one's record.
     """
 
     session: SessionView
@@ -81,6 +83,8 @@ class SessionEnded:
     explanation: tuple[str, ...]
     periods: tuple[SessionPeriod, ...] = ()
     costs: Mapping[Dimension, Cost] = field(default_factory=dict)
+    estimated: bool = False
+    makes_good: str | None = None
 
 
 Event = SessionChanged | SessionEnded

@@ -363,6 +363,8 @@ def _ended(ending: _Ending, policy: Policy) -> SessionEnded:
         explanation=explanation(exact),
         periods=ending.periods if ending.whole is None else (),
         costs=exact.dimensions if ending.whole is None else {},
+        estimated=is_estimated(session),
+        makes_good=None if ending.whole is None else cdr_of_session(ending.whole.session.id),
     )
 
 

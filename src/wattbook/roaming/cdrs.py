@@ -154,8 +154,18 @@ def _describe(event: SessionEnded, facts: ClearanceFacts, own_party: str) -> Cdr
         total_parking_time=_hours(parked) if parked else None,
         total_parking_cost=_cost(event, Dimension.PARKING_TIME),
         last_updated=utc(view.updated_at),
+        remark=_remark(event),
         wattbook_explanation=list(event.explanation),
     )
+
+
+def _remark(event: SessionEnded) -> str | None:
+    """Why a record is not what its session alone would cost, for whoever prices it again."""
+    if event.makes_good is not None:
+        return f"Makes good the estimated end in CDR {event.makes_good}: both cost what one session would."
+    if event.estimated:
+        return "The station fell silent; this is what was measured until then. Another CDR may make it good."
+    return None
 
 
 def _charging_periods(event: SessionEnded) -> list[ChargingPeriod]:

@@ -272,6 +272,7 @@ class Cdr(Party):
     total_parking_time: Decimal | None = None
     total_parking_cost: Price | None = None
     credit: bool | None = None
+    remark: str | None = None
     wattbook_explanation: list[str] = field(default_factory=list)
 
 
