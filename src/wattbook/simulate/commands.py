@@ -23,6 +23,7 @@ from wattbook.ocpp.messages import (
     CommandStatus,
     ConfigurationAnswer,
     ConfigurationValue,
+    CostUpdated,
     DataTransfer,
     DataTransferAnswer,
     DataTransferStatus,
@@ -37,11 +38,12 @@ from wattbook.ocpp.messages import (
     VerbatimAnswer,
 )
 from wattbook.ocpp.station import Commands
-from wattbook.simulate import settings, smart_charging
+from wattbook.simulate import settings, smart_charging, tariffs
 from wattbook.simulate.evses import Evse
 from wattbook.simulate.outbox import Retries
 from wattbook.simulate.sessions import Pace, Session
 from wattbook.simulate.settings import KEYS
+from wattbook.simulate.tariffs import Tariffs
 
 VerbatimCommand = Callable[[JsonObject], Awaitable[JsonObject]]
 """From the payload of a command to that of its answer."""
@@ -55,6 +57,7 @@ class Obedient(Protocol):
     retries: Retries
     clock: ManualClock
     profiles: ChargingProfiles
+    tariffs: Tariffs
     further_commands: dict[str, VerbatimCommand]
 
     @property
@@ -160,6 +163,11 @@ def commands_of(station: Obedient) -> Commands:
         "GetVariables": partial(settings.get_variables, station),
         "SetVariables": partial(settings.set_variables, station),
         "GetTransactionStatus": partial(_transaction_status, station),
+        "SetDefaultTariff": partial(tariffs.set_default, station),
+        "GetTariffs": partial(tariffs.get, station),
+        "ClearTariffs": partial(tariffs.clear, station),
+        "ChangeTransactionTariff": partial(tariffs.change_of_transaction, station),
+        "NotifyWebPaymentStarted": partial(tariffs.web_payment_started, station),
         "TriggerMessage": partial(_trigger, station),
         "ExtendedTriggerMessage": partial(_trigger, station),
     }
@@ -180,6 +188,7 @@ def commands_of(station: Obedient) -> Commands:
         ChangeConfiguration: change_configuration,
         ClearCache: clear_cache,
         DataTransfer: data_transfer,
+        CostUpdated: partial(tariffs.cost_updated, station),
         Verbatim: verbatim,
     }
     return commands

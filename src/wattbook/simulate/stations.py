@@ -34,6 +34,7 @@ from wattbook.simulate.line import Address, Line, Speech, Tally
 from wattbook.simulate.network import Network
 from wattbook.simulate.outbox import Retries
 from wattbook.simulate.sessions import Limits, Outcome, Pace, Session, Wish
+from wattbook.simulate.tariffs import Tariffs
 from wattbook.simulate.vehicles import Vehicle
 
 AnswerT = TypeVar("AnswerT", bound=Answer)
@@ -50,6 +51,7 @@ class SimulatedStation:
         pace: of sessions that do not say their own.
         line: what it says goes over this.
         profiles: the charging profiles it was given.
+        tariffs: the tariffs and costs it was told (2.1).
         further_commands: action → what it does on commands beyond the usual ones.
 
     With a `network` of its own it outlives the loss of its connection; see `line`. `subprotocols` are offered in this
@@ -73,6 +75,7 @@ class SimulatedStation:
         self.clock = clock
         self.pace: Pace = pace or Pace()
         self.profiles = ChargingProfiles()
+        self.tariffs = Tariffs()
         self.further_commands: dict[str, VerbatimCommand] = {}
         self._evses = dict(enumerate(evses or [Evse()], start=1))
         self._running: dict[int, Session] = {}
@@ -369,6 +372,7 @@ class SimulatedStation:
         finally:
             evse.vehicle = evse.vehicle if stays else None
             self.profiles.end_transaction(number)
+            self.tariffs.end_transaction(session.transaction_id or "")
             del self._running[number]
             session.finished.set()
 
