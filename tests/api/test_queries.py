@@ -178,6 +178,8 @@ async def test_the_description_lists_every_route(client: httpx.AsyncClient) -> N
         "POST /households/{household}/documents",
         "GET /households/{household}/forecast",
         "GET /households/{household}/notices",
+        "GET /interest-rates",
+        "PUT /interest-rates",
         "PUT /issuers/{party}",
         "POST /local-lists",
         "GET /me",

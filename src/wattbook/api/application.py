@@ -12,6 +12,7 @@ from wattbook.api import (
     commands,
     contracts,
     household_account,
+    interest,
     invoices,
     operations,
     payments,
@@ -60,6 +61,7 @@ def create_api(services: Services) -> FastAPI:
     api.include_router(household_account.router(services))
     api.include_router(closing.router(services))
     api.include_router(contracts.router(services))
+    api.include_router(interest.router(services))
     api.include_router(wallets.router(services))
     api.include_router(channels.router(services))
     api.include_router(commands.router(services))

@@ -180,7 +180,8 @@ class CreditNoteDocument(BaseModel):
     """`lines` is what each line of the bill is less by; energies are those of the whole period from then on.
 
     `reason` is `payments` or `readings`; `metered_kwh` is null in notes of before there was a reason. `becomes` is
-    `final` where the note is the final bill in place of a provisional one; null: the stage is as before.
+    `final` where the note is the final bill in place of a provisional one; null: the stage is as before. `interest` is
+    given beside the total of the lines, for so many days.
     """
 
     id: str
@@ -188,6 +189,8 @@ class CreditNoteDocument(BaseModel):
     issued_at: datetime
     reason: str
     becomes: str | None
+    interest: Exact
+    interest_days: int
     metered_kwh: Exact | None
     paid_kwh: Exact
     household_kwh: Exact
@@ -202,6 +205,8 @@ class CreditNoteDocument(BaseModel):
             issued_at=note.issued_at,
             reason=note.reason,
             becomes=note.becomes,
+            interest=Money(note.interest, Currency.of(note.currency)).value,
+            interest_days=note.interest_days,
             metered_kwh=None if note.metered_mwh is None else Energy(note.metered_mwh).kwh,
             paid_kwh=Energy(note.paid_mwh).kwh,
             household_kwh=Energy(note.household_mwh).kwh,

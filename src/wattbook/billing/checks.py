@@ -83,7 +83,7 @@ CHECKS: Final = (
         f"""
         SELECT number FROM billing.documents AS note LEFT JOIN (
             SELECT group_id, sum(amount) AS amount FROM book.transfers
-            WHERE split_part(fact, ':', -1) = 'total' AND fact LIKE 'credit:%' GROUP BY group_id
+            WHERE split_part(fact, ':', -1) IN ('total', 'interest') AND fact LIKE 'credit:%' GROUP BY group_id
         ) AS posted ON posted.group_id = note.posting
         WHERE note.kind = 'credit note' AND coalesce(posted.amount, 0) <> -note.total
         UNION ALL

@@ -72,7 +72,7 @@ def _corrections(frame: _Frame, bill: Bill, notes: list[CreditNote], reference: 
         lines = NOTHING.minus(note.lines)
         if any(lines) or note.becomes == "final":
             source, reason = f"credit:{note.id}", note.becomes or note.reason
-            yield _document(frame, bill, kind, source, note.posting.hex, lines, reference=reference, reason=reason)
+            yield _document(frame, bill, kind, source, note.posting.hex, lines, reference, reason, note.interest)
 
 
 def _document(
@@ -82,11 +82,16 @@ def _document(
     source: str,
     posting: str,
     amounts: Lines,
-    *,
     reference: str | None = None,
     reason: str = "",
+    interest: int = 0,
 ) -> Document:
     within = timedelta(days=frame.seller.pay_within_days)
+    given: tuple[Line, ...] = ()
+    untaxed: tuple[Tax, ...] = ()
+    if interest:
+        given = (Line(source=source, group=posting, product="interest", net=-interest, exact_net=-interest),)
+        untaxed = (Tax(rate=None, net=-interest, tax=0),)
     return Document(
         id=fact_id(f"document:{source}"),
         number="",
@@ -111,11 +116,12 @@ def _document(
             )
             for product in PRODUCTS
             if getattr(amounts, product) or product == "energy"
-        ),
-        taxes=(Tax(rate=None, net=amounts.total - amounts.vat, tax=amounts.vat),),
-        net=amounts.total - amounts.vat,
+        )
+        + given,
+        taxes=(Tax(rate=None, net=amounts.total - amounts.vat, tax=amounts.vat), *untaxed),
+        net=amounts.total - amounts.vat - interest,
         tax=amounts.vat,
-        total=amounts.total,
+        total=amounts.total - interest,
         reference=reference,
         reason=reason,
         posting=posting,

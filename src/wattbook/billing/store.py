@@ -243,6 +243,7 @@ async def revenue(connection: AsyncConnection, issuer: str, first: date, last: d
             FROM billing.documents AS document JOIN billing.lines AS line ON line.document = document.id
             WHERE document.issuer = :issuer AND document.issued_on BETWEEN :first AND :last
               AND document.kind IN ('invoice', 'receipt', 'credit note')
+              AND line.product <> 'interest' -- given, not taken back from what was sold
             GROUP BY 1, 2 ORDER BY 1, 2
         """),
         {"issuer": issuer, "first": first, "last": last},

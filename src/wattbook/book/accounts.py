@@ -54,6 +54,7 @@ PURPOSES: Final[dict[str, Purpose]] = {
         Purpose("tax", "money", "credit", "tax collected for the state"),
         Purpose("levy", "money", "credit", "levies collected for a fund"),
         Purpose("cost", "money", "debit", "what energy or service cost us"),
+        Purpose("interest", "money", "debit", "interest we gave on what we charged too much"),
         Purpose("rounding", "money", "credit", "what named rounding steps gave or took"),
     )
 }

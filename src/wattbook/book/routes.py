@@ -65,6 +65,7 @@ ROUTES: Final = (
     Route("sale", "revenue", "revenue is taken back"),
     Route("sale", "tax", "tax is taken back"),
     Route("sale", "levy", "a levy is taken back"),
+    Route("receivable", "interest", "a debtor is given interest on what was charged too much"),
     # what we buy
     Route("wallet", "cost", "a prepaid customer is paid for energy fed in"),
     Route("payable", "cost", "a creditor is owed for energy or service"),

@@ -1,5 +1,7 @@
 """`bills`: billing periods closed for good, and what was closed."""
 
+from datetime import date
+from decimal import Decimal
 from typing import Annotated
 
 import typer
@@ -12,8 +14,10 @@ from wattbook.cli.work import done
 from wattbook.config import Settings
 from wattbook.household.closing import ClosedBilling, close_billing, closed_billings
 from wattbook.kernel.clock import system_clock
+from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.units import Energy
 from wattbook.registry.changes import Change, record_changes
+from wattbook.registry.interest import InterestRate, put_interest_rate
 from wattbook.tariffs.period import BillingPeriod
 
 verbs = typer.Typer(no_args_is_help=True, help="The bills of houses: close a period of them.")
@@ -42,6 +46,30 @@ def closed(utility: Utility = None) -> None:
     """What was closed, by period."""
     settings = Settings()
     _print(done(settings, lambda connection: closed_billings(connection, utility or settings.party)))
+
+
+@verbs.command("interest")
+def interest(
+    percent: Annotated[str, typer.Option(help="A year, simple, such as 2.5; 0: none from then on.")],
+    valid_from: Annotated[str, typer.Option(help="Such as 2026-01-01.")],
+    source: Annotated[str, typer.Option(help="Where the rate is from.")],
+    utility: Utility = None,
+) -> None:
+    """Give interest on what was charged too much, from a day on; without any rate there is none."""
+    settings, now = Settings(), system_clock()
+    party = utility or settings.party
+    try:
+        rate = InterestRate(party, date.fromisoformat(valid_from), Decimal(percent), source, now.date())
+    except (ValueError, ArithmeticError):
+        raise InvalidInput(f"not a rate from a day on: {percent!r} percent from {valid_from!r}") from None
+
+    async def work(connection: AsyncConnection) -> None:
+        await put_interest_rate(connection, rate)
+        after = {"percent": str(rate.percent), "valid_from": valid_from}
+        await record_changes(connection, [Change(now, BY, "interest.rate", party, None, after)])
+
+    done(settings, work)
+    typer.echo(f"{party} gives {rate.percent} % a year from {rate.valid_from} on.")
 
 
 def _print(closed: list[ClosedBilling]) -> None:

@@ -119,6 +119,8 @@ class CreditNote:
         paid_mwh: of the whole period, as known now; the same holds for `exception_mwh` and `household_mwh`.
         lines: what each line of the bill is less by, with the rounding line that makes them sum to the total.
         reason: `payments` that became known or were withdrawn, or `readings` that changed.
+        interest: given beside the total on what was charged too much, where the utility gives any; stored units.
+        interest_days: since what was given back was charged.
         becomes: `final` where the last estimate of a provisional bill was replaced, `provisional` where a part of a
             final bill is an estimate now; None: the stage is as before.
         metered_mwh: of the whole period, as known now; so are `slots_mwh`, `estimated_mwh` and `peak_w`. None: as in
@@ -142,10 +144,19 @@ class CreditNote:
     estimated_mwh: int | None = None
     becomes: str | None = None
     peak_w: int | None = None
+    interest: int = 0
+    interest_days: int = 0
 
     @property
     def total(self) -> Money:
         return Money(self.lines.total, Currency.of(self.currency))
+
+
+class Interest(NamedTuple):
+    """`amount` in stored units of the currency; `days` since the oldest charge of which something is given back."""
+
+    amount: int = 0
+    days: int = 0
 
 
 class Standing(NamedTuple):
@@ -204,6 +215,7 @@ def credit_note(
     issued_at: datetime,
     reason: str = "payments",
     becomes: str | None = None,
+    given: Interest | None = None,
 ) -> CreditNote:
     """The note that makes a bill what it is assessed as now.
 
@@ -211,6 +223,7 @@ def credit_note(
         credit: what each line is less by.
         stands: what is known of the energy from now on.
         posting: fact of the first of its postings.
+        given: interest beside the credit.
     """
     return CreditNote(
         id=f"{bill.id}:{revision}",
@@ -230,4 +243,6 @@ def credit_note(
         estimated_mwh=stands.estimated_mwh,
         becomes=becomes,
         peak_w=stands.peak_w,
+        interest=0 if given is None else given.amount,
+        interest_days=0 if given is None else given.days,
     )

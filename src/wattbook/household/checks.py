@@ -7,9 +7,9 @@ from wattbook.household.closing import OF_CLOSED
 
 _DOCUMENTS: Final = """
     SELECT id AS document, id AS bill, posting, 1 AS sign, total, base + energy + climate + fuel AS subtotal,
-           vat, fund, rounding FROM household.bills
+           vat, fund, rounding, 0 AS interest FROM household.bills
     UNION ALL
-    SELECT id, bill, posting, -1, total, base + energy + climate + fuel, vat, fund, rounding
+    SELECT id, bill, posting, -1, total, base + energy + climate + fuel, vat, fund, rounding, interest
     FROM household.credit_notes
 """
 
@@ -29,11 +29,13 @@ _TAKEN: Final = f"""
 CHECKS: Final = (
     Check(
         "household-documents-equal-postings",
-        "every bill and credit note of a house is posted line by line",
+        "every bill and credit note of a house is posted line by line, and its interest",
         f"""
         WITH taken AS ({_TAKEN}), posted AS (
             SELECT document,
-                   sum(change) FILTER (WHERE purpose = 'receivable') AS total,
+                   sum(change) FILTER (WHERE purpose = 'receivable' AND counterpart <> 'interest') AS total,
+                   sum(change) FILTER (WHERE purpose = 'interest') AS interest,
+                   -sum(change) FILTER (WHERE purpose = 'receivable' AND counterpart = 'interest') AS given,
                    -sum(change) FILTER (WHERE purpose = 'revenue') AS subtotal,
                    -sum(change) FILTER (WHERE purpose = 'tax') AS vat,
                    -sum(change) FILTER (WHERE purpose = 'levy') AS fund,
@@ -43,9 +45,10 @@ CHECKS: Final = (
         SELECT document, document.total * sign AS total, posted.total AS posted
         FROM ({_DOCUMENTS}) AS document LEFT JOIN posted USING (document)
         WHERE (document.total * sign, document.subtotal * sign, document.vat * sign, document.fund * sign,
-               document.rounding * sign)
+               document.rounding * sign, document.interest, document.interest)
            IS DISTINCT FROM (coalesce(posted.total, 0), coalesce(posted.subtotal, 0), coalesce(posted.vat, 0),
-                             coalesce(posted.fund, 0), coalesce(posted.rounding, 0))
+                             coalesce(posted.fund, 0), coalesce(posted.rounding, 0), coalesce(posted.interest, 0),
+                             coalesce(posted.given, 0))
         """,
     ),
     Check(

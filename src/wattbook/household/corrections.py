@@ -24,14 +24,16 @@ from wattbook.household.assessment import PER_PERIOD, Charge, Share
 from wattbook.household.charges import charges_in_time
 from wattbook.household.documents import Bill, CreditNote
 from wattbook.household.exceptions import note_exceptions
+from wattbook.household.interest import interest_on
 from wattbook.household.intervals import IntervalStore
 from wattbook.household.moved_energy import moved_shares, moved_so_far, payers
 from wattbook.household.payments import ChargedInterval, PaymentInformation, PaymentState, checked
-from wattbook.household.postings import Ledger, paid_elsewhere, sale
+from wattbook.household.postings import Ledger, interest, paid_elsewhere, sale
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import Conflict, InvalidInput, NotFound, WattbookError
 from wattbook.kernel.units import Currency, Money
 from wattbook.registry.households import find_households
+from wattbook.registry.interest import InterestRate, interest_rates
 from wattbook.registry.meters import MeterPlace, places_of_meters
 from wattbook.registry.validity import Ambiguous, Missing
 
@@ -323,8 +325,9 @@ async def _correct(
         return []
     notes = await documents.credit_notes_of_bills(connection, [bill.id for bill in bills])
     before = await moved_so_far(connection, bills, notes, servers)
+    rates = await interest_rates(connection, [bill.utility for bill in bills])
     drafted = [
-        _draft(bill, notes[bill.id], before[bill.id], charges, issued_at)
+        _draft(bill, notes[bill.id], before[bill.id], charges, rates.get(bill.utility, ()), issued_at)
         for bill, charges in zip(bills, charged, strict=True)
     ]
     issued = [(correction.note, entries) for correction, entries in drafted if correction.note is not None]
@@ -336,7 +339,12 @@ async def _correct(
 
 
 def _draft(
-    bill: Bill, notes: Sequence[CreditNote], before: Mapping[str, Share], charges: Sequence[Charge], at: datetime
+    bill: Bill,
+    notes: Sequence[CreditNote],
+    before: Mapping[str, Share],
+    charges: Sequence[Charge],
+    rates: Sequence[InterestRate],
+    at: datetime,
 ) -> tuple[_Correction, list[Transfer]]:
     """credit = issued − re-rated with everything now known − credits already given."""
     stands = documents.standing(bill, notes)
@@ -346,10 +354,12 @@ def _draft(
     revision = len(notes) + 1
     note_id = f"{bill.id}:{revision}"
     ledger = Ledger(f"credit:{note_id}", bill.household, bill.debtor, bill.utility, bill.currency, bill.ends_at)
-    entries = [*paid_elsewhere(ledger, moved), *sale(ledger, credit.negated)]
+    given = interest_on(bill, notes, credit.total, rates, at)
+    entries = [*paid_elsewhere(ledger, moved), *sale(ledger, credit.negated), *interest(ledger, given.amount)]
     if not entries:
         return _Correction(bill, None, assessed.exception_mwh), entries
-    note = documents.credit_note(bill, revision, assessed, credit, stands, posting=entries[0].fact, issued_at=at)
+    posting = entries[0].fact
+    note = documents.credit_note(bill, revision, assessed, credit, stands, posting=posting, issued_at=at, given=given)
     return _Correction(bill, note, assessed.exception_mwh), entries
 
 

@@ -109,6 +109,8 @@ async def add_credit_notes(connection: AsyncConnection, notes: Sequence[CreditNo
                 "estimated_mwh": note.estimated_mwh,
                 "becomes": note.becomes,
                 "peak_w": note.peak_w,
+                "interest": note.interest,
+                "interest_days": note.interest_days,
             }
             | note.lines._asdict()
             for note in notes
@@ -167,6 +169,8 @@ def _note_of_row(row: store.Row) -> CreditNote:
         estimated_mwh=row["estimated_mwh"],
         becomes=row["becomes"],
         peak_w=row["peak_w"],
+        interest=row["interest"],
+        interest_days=row["interest_days"],
     )
 
 

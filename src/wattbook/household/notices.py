@@ -17,6 +17,7 @@ from wattbook.db.engine import driver_of
 from wattbook.household import tables
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import InvalidInput
+from wattbook.kernel.units import Money
 
 if TYPE_CHECKING:
     from wattbook.household.bills import Bill, CreditNote
@@ -134,7 +135,8 @@ def _of_credit_note(note: "CreditNote") -> str:
             "final: readings came and say what was estimated" if final else "provisional: a part of it is an estimate"
         )
         return f"The bill from {first_day} on is {what}."
-    changed = f"{note.total} lower" if is_credit else f"{-note.total} higher"
+    with_interest = f", with {Money(note.interest, note.total.currency)} interest on it" if note.interest else ""
+    changed = f"{note.total} lower{with_interest}" if is_credit else f"{-note.total} higher"
     if note.reason == "readings":
         why = "readings changed"
     else:

@@ -104,6 +104,12 @@ def paid_elsewhere(ledger: Ledger, moved: Mapping[str, Share]) -> Iterator[Trans
         )
 
 
+def interest(ledger: Ledger, amount: int) -> Iterator[Transfer]:
+    """What the house is given beside a credit, on the account of who owes."""
+    debtor = Account(ledger.debtor, "receivable", ledger.currency)
+    yield from ledger.flow("interest", debtor, Account(ledger.utility, "interest", ledger.currency), amount)
+
+
 def sale(ledger: Ledger, lines: Lines) -> Iterator[Transfer]:
     """What the house owes, and to whom it goes. Lines of the other sign take a sale back."""
 

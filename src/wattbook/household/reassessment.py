@@ -18,13 +18,15 @@ from wattbook.household.billing import Measured, lock, measure_again
 from wattbook.household.charges import charges_in_time
 from wattbook.household.documents import Bill, CreditNote, Standing
 from wattbook.household.exceptions import note_exceptions
+from wattbook.household.interest import interest_on
 from wattbook.household.intervals import IntervalStore
 from wattbook.household.moved_energy import moved_shares, moved_so_far, payers
-from wattbook.household.postings import Delivery, Ledger, paid_elsewhere, redelivered, sale
+from wattbook.household.postings import Delivery, Ledger, interest, paid_elsewhere, redelivered, sale
 from wattbook.household.work_list import Finding, Kind
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import WattbookError
 from wattbook.registry.households import meters_of_households
+from wattbook.registry.interest import interest_rates
 from wattbook.registry.validity import Missing
 
 
@@ -95,10 +97,13 @@ async def _drafted(
     ledger = Ledger(
         f"credit:{bill.id}:{revision}", bill.household, bill.debtor, bill.utility, bill.currency, bill.ends_at
     )
+    rates = (await interest_rates(connection, [bill.utility])).get(bill.utility, ())
+    given = interest_on(bill, notes, credit.total, rates, now)
     entries = [
         *redelivered(ledger, balance_group, changed),
         *paid_elsewhere(ledger, moved_shares(moved, assessed.shares)),
         *sale(ledger, credit.negated),
+        *interest(ledger, given.amount),
     ]
     before = documents.standing(bill, notes).stage
     becomes = stands.stage if stands.stage != before else None
@@ -106,7 +111,16 @@ async def _drafted(
         return []
     posting = entries[0].fact if entries else f"{ledger.fact}:total"
     note = documents.credit_note(
-        bill, revision, assessed, credit, stands, posting=posting, issued_at=now, reason="readings", becomes=becomes
+        bill,
+        revision,
+        assessed,
+        credit,
+        stands,
+        posting=posting,
+        issued_at=now,
+        reason="readings",
+        becomes=becomes,
+        given=given,
     )
     return [(note, entries)]
 
