@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from wattbook.api.bodies import answer, json_body
 from wattbook.api.errors import STATUS, error_answer, tell_errors
-from wattbook.api.neighbours import NEIGHBOURS
+from wattbook.api.neighbours import neighbours
 from wattbook.api.services import Services
 from wattbook.kernel.errors import InvalidInput, NotFound, WattbookError
 from wattbook.payments import inbox, quarantine
@@ -41,6 +41,7 @@ def create_intake(services: Services) -> FastAPI:
 
 def router(services: Services) -> APIRouter:
     routes = APIRouter()
+    around = neighbours(services.settings)
 
     @routes.post("/payments")
     async def payments(request: Request, sender: Sender, signature: Signature) -> Response:
@@ -49,7 +50,7 @@ def router(services: Services) -> APIRouter:
         await _verified(services, sender, signature, body, body)
         contents = _contents(body)
         async with services.database.transaction() as connection:
-            receipts = await take_in(connection, sender, contents or [body], NEIGHBOURS, now=services.clock())
+            receipts = await take_in(connection, sender, contents or [body], around, now=services.clock())
         if contents is not None:
             return answer({"receipts": [_receipt(receipt) for receipt in receipts]})
         (receipt,) = receipts

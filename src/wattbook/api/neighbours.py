@@ -7,18 +7,28 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.billing.documents import Kind
 from wattbook.billing.listing import find_document
+from wattbook.config import Settings
 from wattbook.household.corrections import receive_payments
 from wattbook.household.documents import bills_of_households
+from wattbook.household.intervals import IntervalStore
 from wattbook.household.payments import PaymentInformation, PaymentState
 from wattbook.kernel.errors import NotFound
 from wattbook.payments.ports import Debtor, HousePayment, HouseReceipt, Neighbours
 
 
 class HouseBills:
-    """Payments for charging at a house leave its bill; a bill of a house can be paid by its id."""
+    """Payments for charging at a house leave its bill; a bill of a house can be paid by its id.
+
+    Args:
+        intervals: what charges that came with their own course are held against, so that a billed period with one is
+            assessed at once; None: such a period is noted, and assessed when readings are tended.
+    """
+
+    def __init__(self, intervals: IntervalStore | None = None) -> None:
+        self._intervals = intervals
 
     async def forward(self, connection: AsyncConnection, payments: Sequence[HousePayment]) -> list[HouseReceipt]:
-        receipts = await receive_payments(connection, [_information(payment) for payment in payments])
+        receipts = await receive_payments(connection, [_information(payment) for payment in payments], self._intervals)
         return [HouseReceipt(receipt.household, receipt.error) for receipt in receipts]
 
     async def debtors(self, connection: AsyncConnection, numbers: Sequence[str]) -> list[Debtor | None]:
@@ -44,8 +54,9 @@ class IssuedInvoices:
         return Debtor(document.recipient.id, "receivable", document.currency) if document.kind is Kind.INVOICE else None
 
 
-NEIGHBOURS = Neighbours(HouseBills(), IssuedInvoices())
-"""Of a deployment that has every room."""
+def neighbours(settings: Settings) -> Neighbours:
+    """Of a deployment that has every room."""
+    return Neighbours(HouseBills(IntervalStore(settings.data / "intervals")), IssuedInvoices())
 
 
 def _information(payment: HousePayment) -> PaymentInformation:

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field
 
 from wattbook.api.bodies import answer
 from wattbook.api.changes import Document, Limit, Text, note
-from wattbook.api.neighbours import NEIGHBOURS
+from wattbook.api.neighbours import IssuedInvoices
 from wattbook.api.services import Services
 from wattbook.billing.refunds import ChargeRefund, refund_charge
 from wattbook.book.statements import Statement
@@ -173,7 +173,7 @@ def _checkout_routes(routes: APIRouter, services: Services) -> None:
         asked = _checkout(document)
         _require(document.provider)
         async with database.transaction() as connection:
-            operation = await checkout.begin(connection, asked, NEIGHBOURS.invoices, now=clock())
+            operation = await checkout.begin(connection, asked, IssuedInvoices(), now=clock())
         return answer(_operation(await _asked_now(operation)), 201)
 
     @routes.post("/checkouts/{provider}/{payment_id}/refunds")

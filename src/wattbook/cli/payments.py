@@ -39,12 +39,14 @@ def import_file(
     as_json: Annotated[bool, _AS_JSON] = False,
 ) -> None:
     """Take in a file of payments and report each line: exit code 0 if all were taken in, 1 if some were not."""
-    from wattbook.api.neighbours import NEIGHBOURS
+    from wattbook.api.neighbours import neighbours
 
     lines = read_lines(_content(file), form or _form_of(file))
     now = system_clock()
+    settings = Settings()
+    around = neighbours(settings)
     reports = on_database(
-        Settings(), lambda database: import_lines(database, sender, lines, NEIGHBOURS, now=now, dry_run=dry_run)
+        settings, lambda database: import_lines(database, sender, lines, around, now=now, dry_run=dry_run)
     )
     refused = [report for report in reports if report.code is not None]
     if as_json:
