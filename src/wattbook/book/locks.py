@@ -9,6 +9,7 @@ name again.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import islice
 from struct import Struct as Layout
 from typing import Any, Final
 
@@ -19,8 +20,8 @@ from wattbook.book.accounts import PURPOSES, Account
 from wattbook.db.arrays import Bigints, bigints
 from wattbook.db.engine import fetch
 
-IDS_MAX: Final = 50_000
-"""Ids that a connection remembers; when there are more, it starts anew."""
+IDS_MAX: Final = 10_000
+"""Ids that a connection remembers, about 3 MB; when there are more, it starts anew."""
 
 _GROWS_BY_DEBIT: Final = {purpose.name: purpose.side == "debit" for purpose in PURPOSES.values()}
 _FIELD: Final = Layout(">iq")
@@ -72,10 +73,10 @@ async def find_accounts(connection: AsyncConnection, keys: Collection[Account]) 
             """,
             columns([key for key in keys if key not in ids]),
         )
-        if len(remembered) + len(found) > IDS_MAX:
-            remembered.clear()
         new = {Account(*name): own_id for *name, own_id in found}
-        remembered.update(new)
+        if len(remembered) + len(new) > IDS_MAX:
+            remembered.clear()
+        remembered.update(islice(new.items(), IDS_MAX))
         ids |= new
     return ids
 
