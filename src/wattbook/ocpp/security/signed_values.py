@@ -2,8 +2,8 @@
 
 Format: OCMF (Open Charge Metering Format 1.0 to 1.3, by S.A.F.E.): `OCMF|<data>|<signature>`, where the signature is a
 JSON object with the algorithm (`SA`, ECDSA-secp256r1-SHA256 if it is left out), the encoding (`SE`, hexadecimal if it
-is left out) and the signature itself (`SD`), over the bytes of the data exactly as they stand. OCPP 1.6 carries the
-text as it is; 2.x in an object (SignedMeterValueType), in base64. A key that comes along with a value proves nothing,
+is left out) and the signature itself (`SD`), over the bytes of the data exactly as they stand. What it comes in, and
+which other formats there are, is the matter of `signed_containers`. A key that comes along with a value proves nothing,
 since whoever forges the one sends the other; only registered keys count.
 """
 
@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import Struct
 
+from wattbook.ocpp.security.signed_containers import opened
 from wattbook.ocpp.security.signing_keys import fingerprint_of
 from wattbook.ocpp.signed import PublicKey
 
@@ -40,6 +41,7 @@ class Verdict(StrEnum):
     VERIFIED = "verified"
     WRONG = "wrong"
     NO_KEY = "no-key"
+    UNVERIFIED = "unverified"
     UNREADABLE = "unreadable"
 
 
@@ -57,17 +59,13 @@ class _Signature(Struct, frozen=True):
     SE: str = "hex"
 
 
-class _Carried(Struct, frozen=True):
-    """SignedMeterValueType of OCPP 2.x, as far as it is used."""
-
-    signedMeterData: str  # noqa: N815
-    encodingMethod: str = ""  # noqa: N815
-
-
 def judge_value(said: str, keys: Sequence[PublicKey]) -> Judged:
     """Of a signed meter value as the station sent it: text of 1.6, or an object of 2.x as JSON."""
     try:
-        data, signature = _parts(_ocmf(said))
+        contained = opened(said)
+        if contained.ocmf is None:
+            return Judged(Verdict.UNVERIFIED, contained.detail)
+        data, signature = _parts(contained.ocmf)
         given = (
             base64.b64decode(signature.SD, validate=True) if signature.SE == "base64" else bytes.fromhex(signature.SD)
         )
@@ -92,23 +90,6 @@ def _fits(key: ec.EllipticCurvePublicKey, signature: bytes, data: bytes) -> bool
     return True
 
 
-def _ocmf(said: str) -> str:
-    """The text in OCMF.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if said.startswith("OCMF|"):
-        return said
-    if not said.startswith("{"):
-        raise ValueError("no OCMF; other formats are not read")
-    carried = msgspec.json.decode(said, type=_Carried)
-    if carried.encodingMethod and carried.encodingMethod.upper() != "OCMF":
-        raise ValueError(f"encoded as {carried.encodingMethod[:50]}, which is not read")
-    inner = carried.signedMeterData
-    return inner if inner.startswith("OCMF|") else base64.b64decode(inner, validate=True).decode()
-
-
 def _parts(ocmf: str) -> tuple[bytes, _Signature]:
     """The bytes that were signed, and the signature. A bar may stand inside a text of the data.
 
@@ -118,5 +99,5 @@ def _parts(ocmf: str) -> tuple[bytes, _Signature]:
     head, _, rest = ocmf.partition("|")
     data, _, signature = rest.rpartition("|")
     if head != "OCMF" or not data:
-        raise ValueError("no OCMF; other formats are not read")
+        raise ValueError("no OCMF")
     return data.encode(), msgspec.json.decode(signature, type=_Signature)

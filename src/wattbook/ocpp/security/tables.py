@@ -95,7 +95,7 @@ signatures = Table(
     Column("fingerprint", Text, comment="of the key that fits"),
     Column("signed", Text, comment="a signed meter value, as it came"),
     Column("received_at", TIMESTAMP(timezone=True), nullable=False),
-    CheckConstraint("verdict IN ('verified', 'wrong', 'no-key', 'unreadable')", name="verdict"),
+    CheckConstraint("verdict IN ('verified', 'wrong', 'no-key', 'unverified', 'unreadable')", name="verdict"),
     Index("signatures_station_idx", "station_id", "id"),
     Index(
         "signatures_transaction_idx",
