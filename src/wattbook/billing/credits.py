@@ -15,7 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wattbook.billing import store
 from wattbook.billing.documents import Document, Kind, Line, Tax, tax_on
 from wattbook.billing.issuing import issue
+from wattbook.billing.listing import find_document
 from wattbook.billing.registers import find_issuer
+from wattbook.billing.steps import Step, transfers_of
 from wattbook.billing.store import line_key
 from wattbook.book.accounts import Account
 from wattbook.book.transfers import Transfer, fact_id
@@ -43,32 +45,47 @@ async def credit(
     """
     if not reason.strip() or len(reason) > 500 or not reason.isprintable():
         raise InvalidInput("a credit note says why, in 1 to 500 printable characters")
-    found = await store.find(connection, "number", [number])
-    if not found:
-        raise NotFound(f"there is no document {number[:64]!r}")
-    (original,) = found
-    if original.kind not in (Kind.INVOICE, Kind.RECEIPT):
-        raise Refused(f"{number} is a {original.kind}; invoices and receipts can be credited")
-    if original.posting and not original.is_e_invoice:
-        raise Refused(f"{number} is the bill of a house: what is known of its energy and payments corrects it")
+    original = await _creditable(connection, number)
     issuer = await find_issuer(connection, original.issuer.id)
     today = now.astimezone(zone).date()
     await store.lock_series(connection, issuer.id, Kind.CREDIT_NOTE, today.year)
     before = await store.credited(connection, number)
     lines = _chosen(original, before, positions)
-    taxes = _taxes(original, before, lines)
     digest = hashlib.sha256("\n".join(_key(line) for line in lines).encode()).hexdigest()
     fact = f"credit:{number}:{digest[:32]}"
-    net, tax = sum(each.net for each in taxes), sum(each.tax for each in taxes)
-    note = Document(
+    note = replace(
+        _note(original, lines, _taxes(original, before, lines)),
         id=fact_id(fact),
+        issuer=issuer,
+        issued_on=today,
+        reason=reason,
+    )
+    (issued,) = await issue(connection, [(note, _postings(fact, note, original, now))], now=now)
+    return issued
+
+
+async def _creditable(connection: AsyncConnection, number: str) -> Document:
+    """Raises: NotFound: no such document. Refused: it is none of those that can be credited."""
+    original = await find_document(connection, number)
+    if original.kind not in (Kind.INVOICE, Kind.RECEIPT):
+        raise Refused(f"{number} is a {original.kind}; invoices and receipts can be credited")
+    if original.posting and not original.is_e_invoice:
+        raise Refused(f"{number} is the bill of a house: what is known of its energy and payments corrects it")
+    return original
+
+
+def _note(original: Document, lines: Sequence[Line], taxes: tuple[Tax, ...]) -> Document:
+    """The lines with their signs turned; `taxes` are below zero already."""
+    net, tax = sum(each.net for each in taxes), sum(each.tax for each in taxes)
+    return Document(
+        id="",
         number="",
         kind=Kind.CREDIT_NOTE,
-        issuer=issuer,
+        issuer=original.issuer,
         recipient=original.recipient,
         language=original.language,
         currency=original.currency,
-        issued_on=today,
+        issued_on=original.issued_on,
         first_day=original.first_day,
         last_day=original.last_day,
         due_on=None,
@@ -79,11 +96,8 @@ async def credit(
         net=net,
         tax=tax,
         total=net + tax,
-        reference=number,
-        reason=reason,
+        reference=original.number,
     )
-    (issued,) = await issue(connection, [(note, _postings(fact, note, original, now))], now=now)
-    return issued
 
 
 async def is_credited(connection: AsyncConnection, document: Document) -> bool:
@@ -133,23 +147,12 @@ def _postings(fact: str, note: Document, original: Document, now: datetime) -> l
     back = account(debtor, "receivable" if original.due else "wallet")
     total, earned, tax = -note.total, -sum(line.exact_net for line in note.lines), -note.tax
     steps = (
-        ("total", back, till, total),
-        ("revenue", till, account(issuer, "revenue"), earned),
-        ("tax", till, account(issuer, "tax"), tax),
-        ("rounding", till, account(issuer, "rounding"), total - earned - tax),
+        Step("total", back, till, total),
+        Step("revenue", till, account(issuer, "revenue"), earned),
+        Step("tax", till, account(issuer, "tax"), tax),
+        Step("rounding", till, account(issuer, "rounding"), total - earned - tax),
     )
-    return [
-        Transfer(
-            fact=f"{fact}:{words}",
-            credit=credit if amount > 0 else debit,
-            debit=debit if amount > 0 else credit,
-            amount=abs(amount),
-            event_at=now,
-            memo=f"{note.reference}: {note.reason}"[:500],
-        )
-        for words, credit, debit, amount in steps
-        if amount
-    ]
+    return transfers_of(fact, steps, at=now, memo=f"{note.reference}: {note.reason}"[:500])
 
 
 def _key(line: Line) -> str:

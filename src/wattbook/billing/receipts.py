@@ -1,6 +1,7 @@
 """A receipt for one charging session, at once: for a driver who paid and wants it on paper."""
 
 from datetime import datetime
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,7 +22,7 @@ async def receipt_of_session(connection: AsyncConnection, cdr: str, *, zone: Zon
     Raises:
         NotFound: no such charge detail record, or nobody pays for it.
     """
-    found = await find_sold(connection, [cdr])
+    found = await find_sold(connection, [cdr]) if _is_uuid(cdr) else []
     if not found:
         raise NotFound(f"nobody pays for a session with the charge detail record {cdr[:64]!r}")
     (sold,) = found
@@ -37,3 +38,11 @@ async def receipt_of_session(connection: AsyncConnection, cdr: str, *, zone: Zon
     frame = Frame(seller, Kind.RECEIPT, today, first, last, now)
     (document,) = await issue(connection, list(drafts(frame, [sold], postings, recipients)), now=now)
     return document
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

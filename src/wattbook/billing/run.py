@@ -24,6 +24,10 @@ from wattbook.kernel.clock import Clock, utc
 from wattbook.kernel.errors import InvalidInput
 
 PAYERS_AT_ONCE: Final = 50
+YEAR_MIN: Final = 1970
+YEAR_MAX: Final = 9998
+"""Far enough from the ends of the calendar for every zone."""
+
 LATE: Final = timedelta(days=62)
 """A session that ended before the period, and reached us after its own run, is taken along this long."""
 
@@ -45,6 +49,8 @@ class Period:
             first = date.fromisoformat(f"{month}-01")
         except ValueError:
             raise InvalidInput(f"not a month: {month[:16]!r}; one such as 2026-10 is needed") from None
+        if not YEAR_MIN <= first.year <= YEAR_MAX:
+            raise InvalidInput(f"nothing is sold in {first.year}: the years {YEAR_MIN} to {YEAR_MAX} are known")
         return cls(first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1), zone)
 
     @property

@@ -10,6 +10,7 @@ from typing import Final
 
 from wattbook.billing.documents import LINES_MAX, Document, Kind, Line, taxes_of, to_coin
 from wattbook.billing.parties import Issuer, LegalParty
+from wattbook.billing.steps import Step, transfers_of
 from wattbook.book.accounts import Account
 from wattbook.book.lookup import Posting
 from wattbook.book.transfers import Transfer, fact_id
@@ -94,10 +95,10 @@ def _draft(
         debt_rounding=net + tax - paid - exact_owed,
     )
     taxed = tax - sum(line.exact_tax for line in lines)
-    return document, list(_rounding(fact, frame, document, taxed))
+    return document, _rounding(fact, frame, document, taxed)
 
 
-def _rounding(fact: str, frame: Frame, document: Document, tax: int) -> Iterator[Transfer]:
+def _rounding(fact: str, frame: Frame, document: Document, tax: int) -> list[Transfer]:
     """What whole coins change: the debt, the tax by `tax`, and the rest is ours to bear or to keep."""
 
     def account(owner: str, purpose: str) -> Account:
@@ -105,20 +106,12 @@ def _rounding(fact: str, frame: Frame, document: Document, tax: int) -> Iterator
 
     issuer, debt = frame.issuer.id, document.debt_rounding
     till = account(issuer, "sale")
-    for words, credit, debit, amount in (
-        ("debt", till, account(document.recipient.id, "receivable"), debt),
-        ("tax", account(issuer, "tax"), till, tax),
-        ("rounding", account(issuer, "rounding"), till, debt - tax),
-    ):
-        if amount:
-            yield Transfer(
-                fact=f"{fact}:{words}",
-                credit=credit if amount > 0 else debit,
-                debit=debit if amount > 0 else credit,
-                amount=abs(amount),
-                event_at=frame.now,
-                memo="rounding to whole coins",
-            )
+    steps = (
+        Step("debt", till, account(document.recipient.id, "receivable"), debt),
+        Step("tax", account(issuer, "tax"), till, tax),
+        Step("rounding", account(issuer, "rounding"), till, debt - tax),
+    )
+    return transfers_of(fact, steps, at=frame.now, memo="rounding to whole coins")
 
 
 def _lines(sold: Sold, postings: Mapping[str, Posting]) -> list[Line]:

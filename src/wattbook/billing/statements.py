@@ -18,6 +18,7 @@ from wattbook.book.accounts import Account
 from wattbook.book.statements import LINES_MAX, Statement, statement
 from wattbook.book.transfers import fact_id
 from wattbook.kernel.errors import InvalidInput, LimitExceeded
+from wattbook.payments.wallets import checked_owner
 
 SIDES = (("receivable", 1), ("payable", -1))
 
@@ -28,12 +29,13 @@ async def settlement_statement(
     """The statement of a period that has ended; asked for again, the one that was issued.
 
     Raises:
-        InvalidInput: the period has not ended.
+        InvalidInput: the period has not ended, or nobody can have this name.
         NotFound: the issuer has no legal name and address on record.
         LimitExceeded: more than 10,000 movements: a shorter period is needed.
     """
     if now < period.end:
         raise InvalidInput(f"the period runs until {period.last}: its statement can be issued after that")
+    checked_owner(partner)
     seller = await find_issuer(connection, issuer)
     fact = f"statement:{issuer}:{partner}:{currency}:{period.first}:{period.last}"
     known = await store.find(connection, "id", [fact_id(fact)])

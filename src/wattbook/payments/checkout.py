@@ -11,7 +11,8 @@ from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import Conflict, InvalidInput, NotFound, Refused
 from wattbook.kernel.units import Money
 from wattbook.payments import store
-from wattbook.payments.cards import card_account, check_place
+from wattbook.payments.cards import check_place
+from wattbook.payments.debtors import debtor_of
 from wattbook.payments.ledger import refund_fact
 from wattbook.payments.ports import Debtor, Invoices
 from wattbook.payments.posting import post_one
@@ -25,7 +26,7 @@ from wattbook.payments.records import (
     Refund,
     RefundState,
 )
-from wattbook.payments.wallets import checked_reference, known_customer, positive
+from wattbook.payments.wallets import checked_reference, is_new, positive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,13 +83,8 @@ async def begin(connection: AsyncConnection, checkout: Checkout, invoices: Invoi
         received_at=utc(now),
         updated_at=utc(now),
     )
-    if await store.add(connection, payment):
-        if checkout.token is not None:
-            await check_place(connection, checkout.subject, checkout.token, debtor.owner, now=utc(now))
-    else:
-        known = await store.find(connection, Payment, channel=payment.channel, id=payment.id)
-        if known is None or known.content != payment.content:
-            raise Conflict(f"payment {payment.id} came before with another content", reference=payment.id)
+    if await is_new(connection, payment) and checkout.token is not None:
+        await check_place(connection, checkout.subject, checkout.token, debtor.owner, now=utc(now))
     arguments: dict[str, Any] = {"hold_only": checkout.purpose is Purpose.SESSION}
     if checkout.method is not None:
         arguments["method"] = checkout.method
@@ -208,19 +204,11 @@ def _refund_key(channel: str, reference: str) -> str:
 
 
 async def _debtor(connection: AsyncConnection, checkout: Checkout, invoices: Invoices) -> Debtor:
-    currency = checkout.money.currency.code
-    if (checkout.purpose is Purpose.SESSION) != (checkout.token is not None):
+    """Raises: InvalidInput: no token where one is needed, or one where none is; a house; and as `debtor_of`."""
+    purpose = checkout.purpose
+    if (purpose is Purpose.SESSION) != (checkout.token is not None):
         raise InvalidInput("a payment for a session, and no other, names the token that the station will show")
-    if checkout.purpose is Purpose.TOP_UP:
-        await known_customer(connection, checkout.subject)
-        return Debtor(checkout.subject, "wallet", currency)
-    if checkout.purpose is Purpose.SESSION:
-        return Debtor(card_account(checkout.channel, checkout.reference), "wallet", currency)
-    if checkout.purpose is not Purpose.INVOICE:
+    if purpose is Purpose.HOUSE:
         raise InvalidInput("charging at a house is paid to its payment server")
-    (debtor,) = await invoices.debtors(connection, [checkout.subject])
-    if debtor is None:
-        raise NotFound(f"no invoice {checkout.subject[:64]!r} was issued", invoice=checkout.subject[:64])
-    if debtor.currency != currency:
-        raise InvalidInput(f"invoice {checkout.subject} is in {debtor.currency}, not in {currency}")
-    return debtor
+    code = checkout.money.currency.code
+    return await debtor_of(connection, invoices, checkout.channel, checkout.reference, purpose, checkout.subject, code)

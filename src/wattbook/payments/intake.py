@@ -20,12 +20,13 @@ from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import Conflict, InvalidInput, NotFound, WattbookError
 from wattbook.kernel.units import Money
 from wattbook.payments import quarantine, store
-from wattbook.payments.cards import card_account, close_card_account, open_card_account
+from wattbook.payments.cards import close_card_account, open_card_account
+from wattbook.payments.debtors import debtor_of
 from wattbook.payments.documents import Announced, read
 from wattbook.payments.ports import Debtor, HousePayment, Neighbours
 from wattbook.payments.posting import is_floor, post_one
 from wattbook.payments.records import Payment, PaymentState, Purpose, Refund, RefundState
-from wattbook.payments.wallets import checked_reference, funds, known_customer
+from wattbook.payments.wallets import checked_reference, funds
 
 DOCUMENTS_MAX: Final = 1_000
 
@@ -145,18 +146,8 @@ async def _debtor(connection: AsyncConnection, sender: str, said: Announced, nei
     if said.purpose is Purpose.HOUSE:
         return None
     assert said.money is not None, "read with an amount"
-    currency = said.money.currency.code
-    if said.purpose is Purpose.TOP_UP:
-        await known_customer(connection, said.subject)
-        return Debtor(said.subject, "wallet", currency)
-    if said.purpose is Purpose.SESSION:
-        return Debtor(card_account(sender, said.id), "wallet", currency)
-    (debtor,) = await neighbours.invoices.debtors(connection, [said.subject])
-    if debtor is None:
-        raise NotFound(f"no invoice {said.subject!r} was issued", invoice=said.subject)
-    if debtor.currency != currency:
-        raise InvalidInput(f"invoice {said.subject} is in {debtor.currency}, not in {currency}")
-    return debtor
+    code = said.money.currency.code
+    return await debtor_of(connection, neighbours.invoices, sender, said.id, said.purpose, said.subject, code)
 
 
 def _payment(sender: str, said: Announced, debtor: Debtor | None, now: datetime) -> Payment:

@@ -95,7 +95,7 @@ async def top_up(connection: AsyncConnection, customer: str, amount: Money, refe
     """
     await known_customer(connection, customer)
     payment = _received(DESK, checked_reference(reference), customer, amount, now)
-    if not await _is_new(connection, payment):
+    if not await is_new(connection, payment):
         return False
     await post_one(connection, [payment.movement(now).coming_in(payment.fact, "top-up")], now=now)
     return True
@@ -151,7 +151,7 @@ async def transfer(
     code = amount.currency.code
     payment = _received(WALLET, f"{giver}/{checked_reference(reference)}", taker, amount, now)
     payment.content["giver"] = giver
-    if not await _is_new(connection, payment):
+    if not await is_new(connection, payment):
         return False
     entry = Transfer(
         fact=payment.fact,
@@ -255,8 +255,8 @@ def _received(channel: str, reference: str, customer: str, amount: Money, now: d
     )
 
 
-async def _is_new(connection: AsyncConnection, payment: Payment) -> bool:
-    """Add it, or find it there with the same content."""
+async def is_new(connection: AsyncConnection, payment: Payment) -> bool:
+    """Add it, or find it there with the same content. Raises: Conflict: it is there with another one."""
     if await store.add(connection, payment):
         return True
     known = await store.find(connection, Payment, channel=payment.channel, id=payment.id)

@@ -170,11 +170,11 @@ def _scale(tariff: StationTariff) -> int:
     """A common denominator of everything that this tariff can charge."""
     parts = [c for element in (*tariff.elements, *tariff.feed_in) for c in element.components]
     prices = [price for component in parts for price in _unit_prices(tariff, component)]
-    limits = [side for limit in (tariff.min_price, tariff.max_price) if limit for side in limit_sides(limit)]
+    limits = [side for limit in (tariff.min_price, tariff.max_price) if limit for side in _limit_sides(limit)]
     return lcm(*(price.denominator for price in (*prices, *limits)))
 
 
-def limit_sides(limit: PriceLimit) -> list[Fraction]:
+def _limit_sides(limit: PriceLimit) -> list[Fraction]:
     return [Fraction(side) for side in (limit.before_tax, limit.after_tax) if side is not None]
 
 

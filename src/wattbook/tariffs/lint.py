@@ -15,7 +15,15 @@ from typing import Final, Literal, NamedTuple
 from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.units import MWH_PER_KWH
 from wattbook.tariffs.compiling import compile_tariff
-from wattbook.tariffs.restrictions import DAYS, Moment, Range, Restrictions, read_restrictions
+from wattbook.tariffs.restrictions import (
+    DAYS,
+    MICROSECONDS,
+    SECONDS_PER_DAY,
+    Moment,
+    Range,
+    Restrictions,
+    read_restrictions,
+)
 from wattbook.tariffs.station import Dimension, PriceComponent, PriceLimit, StationTariff, TariffElement, TaxIncluded
 
 Level = Literal["error", "warning", "info"]
@@ -215,7 +223,7 @@ def _axes(when: Sequence[Restrictions]) -> tuple[list[int], ...]:
     dates = [side for each in when for side in each.dates if side is not None]
     starts = sorted({_A_MONDAY, *dates, *([min(dates) - len(DAYS)] if dates else [])})
     days = sorted({start + n for start in starts for n in range(len(DAYS))})
-    seconds = sorted({0, *(side for each in when for side in each.clock or () if side < 86_400)})
+    seconds = sorted({0, *(side for each in when for side in each.clock or () if side < SECONDS_PER_DAY)})
     return days, seconds, sides("drawn_mwh"), sides("elapsed_us"), sides("current_ma"), sides("power_mw")
 
 
@@ -237,7 +245,7 @@ def _said(cell: Moment) -> str:
     if cell.drawn_mwh:
         parts.append(f"after {cell.drawn_mwh / MWH_PER_KWH:g} kWh")
     if cell.elapsed_us:
-        parts.append(f"after {cell.elapsed_us // 1_000_000} s")
+        parts.append(f"after {cell.elapsed_us // MICROSECONDS} s")
     if cell.power_mw and cell.power_mw[0]:
         parts.append(f"at {cell.power_mw[0] / MWH_PER_KWH:g} kW")
     if cell.current_ma and cell.current_ma[0]:

@@ -89,13 +89,11 @@ def price_record(given: Sequence[StationTariff], record: ChargeRecord, zone: tzi
 def _only_tariff(
     given: Sequence[StationTariff], known: Mapping[str, StationTariff], names: set[str | None]
 ) -> StationTariff | None:
-    """The tariff that prices everything, if there is one."""
-    if len(known) == 1:
-        return next(iter(known.values()))
+    """The tariff that prices everything, if there is one: a given one goes before those of the record."""
     named = names - {None}
-    if len(given) == 1 and not named & set(known):
-        return given[0]
-    return given[0] if given and not named else next(iter(known.values())) if not named else None
+    if len(known) > 1 and named:
+        return given[0] if len(given) == 1 and not named & set(known) else None
+    return given[0] if given and len(known) > 1 else next(iter(known.values()))
 
 
 def _notes(
