@@ -1,138 +1,23 @@
 """One connection's calls: one outstanding a direction, in order, never deadlocked, nothing left hanging."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from itertools import count
 from typing import Any
 
-import msgspec
 import pytest
 
-from wattbook.kernel.errors import InvalidInput, LimitExceeded, Unavailable
-from wattbook.ocpp.dialects.plain import PlainCall
+from tests.ocpp.rpc_bench import Bench, Gate, linked
+from wattbook.kernel.errors import LimitExceeded, Unavailable
 from wattbook.ocpp.errors import (
     CallTimedOut,
     ConnectionLost,
     ErrorCode,
     InvalidAnswer,
-    MalformedFrame,
     PeerRefused,
     RpcError,
 )
-from wattbook.ocpp.frames import Call, CallResultError, JsonObject, Send
-from wattbook.ocpp.rpc import RPC_LIMITS, Reply, RpcConnection, RpcLimits
+from wattbook.ocpp.frames import Call, JsonObject
+from wattbook.ocpp.rpc import Reply, RpcLimits
 from wattbook.ocpp.versions import V16, V21, V201, Version
-
-OnCall = Callable[[Call], Awaitable[JsonObject | Reply]]
-
-
-class Cable:
-    """A wire that keeps what was sent, and delivers it to the other end if there is one."""
-
-    def __init__(self) -> None:
-        self.sent: list[list[Any]] = []
-        self.changed = asyncio.Event()
-        self.closed: list[tuple[int, str]] = []
-        self.reading: list[bool] = []
-        self.other: RpcConnection | None = None
-
-    def send(self, frame: bytes) -> None:
-        self.sent.append(msgspec.json.decode(frame))
-        self.changed.set()
-        if self.other is not None:
-            asyncio.get_running_loop().call_soon(self.other.receive, frame)
-
-    def close(self, code: int, reason: str) -> None:
-        self.closed.append((code, reason))
-
-    def set_reading(self, reading: bool) -> None:
-        self.reading.append(reading)
-
-
-class Handler:
-    """Answers by a function and keeps what it was told."""
-
-    def __init__(self, answer: OnCall) -> None:
-        self._answer = answer
-        self.bad: list[tuple[bytes, MalformedFrame]] = []
-        self.late: list[tuple[str, str, JsonObject | PeerRefused]] = []
-        self.late_fault: Exception | None = None
-        self.refused: list[CallResultError] = []
-
-    def read_plain(self, raw: bytes) -> PlainCall | None:
-        return None
-
-    def on_plain_call(self, call: PlainCall, raw: bytes, answered: Callable[[PlainCall, bytes], None]) -> None:
-        raise AssertionError("nothing is plain here; see test_plain")
-
-    async def on_call(self, call: Call, raw: bytes) -> JsonObject | Reply:
-        return await self._answer(call)
-
-    async def on_send(self, send: Send, raw: bytes) -> None:
-        await self._answer(Call(send.unique_id, send.action, send.payload))
-
-    def on_answer_refused(self, refused: CallResultError, raw: bytes) -> None:
-        self.refused.append(refused)
-
-    def on_bad_frame(self, raw: bytes, error: MalformedFrame) -> None:
-        self.bad.append((raw, error))
-
-    def on_late_answer(self, unique_id: str, action: str, answer: JsonObject | PeerRefused) -> Exception | None:
-        self.late.append((unique_id, action, answer))
-        return self.late_fault
-
-
-class Bench:
-    """One connection on the bench, with everything it touches."""
-
-    def __init__(
-        self, answer: OnCall | None = None, *, version: Version = V16, limits: RpcLimits = RPC_LIMITS, prefix: str = "m"
-    ) -> None:
-        numbers = count(1)
-        self.wire = Cable()
-        self.handler = Handler(answer or echo)
-        self.rpc = RpcConnection(
-            self.wire, version, self.handler, new_id=lambda: f"{prefix}{next(numbers)}", limits=limits
-        )
-
-    def hear(self, *frames: object) -> None:
-        for frame in frames:
-            self.rpc.receive(frame if isinstance(frame, bytes) else msgspec.json.encode(frame))
-
-    async def sent(self, number: int) -> list[list[Any]]:
-        """What was sent, once it is this many frames."""
-        async with asyncio.timeout(5):
-            while len(self.wire.sent) < number:
-                self.wire.changed.clear()
-                await self.wire.changed.wait()
-        assert len(self.wire.sent) == number
-        return self.wire.sent
-
-
-async def echo(call: Call) -> JsonObject:
-    return {"heard": call.action}
-
-
-def linked(one: Bench, other: Bench) -> None:
-    one.wire.other, other.wire.other = other.rpc, one.rpc
-
-
-class Gate:
-    """A handler that answers each CALL when it is told to."""
-
-    def __init__(self) -> None:
-        self.started: list[str] = []
-        self.waiting: asyncio.Queue[asyncio.Future[JsonObject]] = asyncio.Queue()
-
-    async def __call__(self, call: Call) -> JsonObject:
-        self.started.append(call.unique_id)
-        answer: asyncio.Future[JsonObject] = asyncio.get_running_loop().create_future()
-        self.waiting.put_nowait(answer)
-        return await answer
-
-    async def open(self) -> None:
-        (await self.waiting.get()).set_result({})
-
 
 # Our CALLs
 
@@ -418,129 +303,6 @@ async def test_an_empty_frame_is_nothing() -> None:
     bench = Bench()
     bench.hear(b"", b" \n")
     assert (bench.rpc.counts.bad_frames, bench.handler.bad) == (0, [])
-
-
-# Message types 5 and 6, which 2.1 has
-
-
-async def test_a_send_of_2_1_is_handled_in_its_place_and_answered_by_nobody() -> None:
-    heard: list[str] = []
-
-    async def keep(call: Call) -> JsonObject:
-        heard.append(call.unique_id)
-        return {}
-
-    bench = Bench(keep, version=V21)
-    bench.hear([2, "a", "X", {}], [6, "b", "Y", {}], [2, "c", "X", {}])
-    assert [frame[:2] for frame in await bench.sent(2)] == [[3, "a"], [3, "c"]]
-    assert heard == ["a", "b", "c"]
-    assert (bench.rpc.counts.calls, bench.rpc.counts.sends) == (2, 1)
-
-
-async def test_a_send_that_fails_or_comes_twice_is_told_to_nobody() -> None:
-    async def fail(call: Call) -> JsonObject:
-        raise KeyError("secret")
-
-    bench = Bench(fail, version=V21)
-    bench.hear([6, "b", "Y", {}], [6, "b", "Y", {}], [2, "c", "X", {}])
-    assert [frame[:3] for frame in await bench.sent(1)] == [[4, "c", "InternalError"]]
-    assert bench.rpc.counts.duplicate_ids == 1
-
-
-async def test_sends_of_ours_wait_for_no_call_and_no_call_for_them() -> None:
-    bench = Bench(version=V21)
-    bench.rpc.call("A", {}, 60)
-    bench.rpc.call("B", {}, 60)
-    bench.rpc.send("Stream", {"id": 1})
-    bench.rpc.send("Stream", {"id": 2}, "mine")
-    assert [frame[:3] for frame in bench.wire.sent] == [[2, "m1", "A"], [6, "m3", "Stream"], [6, "mine", "Stream"]]
-    bench.hear([3, "m1", {}])
-    assert bench.wire.sent[-1][:3] == [2, "m2", "B"]
-
-
-async def test_sends_of_ours_wait_in_a_bounded_queue_and_end_with_the_connection() -> None:
-    bench = Bench(version=V21, limits=RpcLimits(waiting_calls_max=1))
-    bench.rpc.set_writable(False)
-    bench.rpc.send("Stream", {})
-    with pytest.raises(LimitExceeded):
-        bench.rpc.send("Stream", {})
-    bench.rpc.set_writable(True)
-    assert len(bench.wire.sent) == 1
-    bench.rpc.lost("gone")
-    with pytest.raises(ConnectionLost):
-        bench.rpc.send("Stream", {})
-
-
-@pytest.mark.parametrize("version", [V16, V201], ids=lambda version: version.name)
-async def test_a_version_without_send_does_not_send(version: Version) -> None:
-    with pytest.raises(InvalidInput, match="sends nothing"):
-        Bench(version=version).rpc.send("Stream", {})
-
-
-@pytest.mark.parametrize(
-    ("version", "told"),
-    [(V16, []), (V201, []), (V21, [[5, "m1", "TypeConstraintViolation", "no", {}]])],
-    ids=["1.6", "2.0.1", "2.1"],
-)
-async def test_an_unfit_answer_is_told_to_its_sender_only_where_there_are_words_for_it(
-    version: Version, told: list[Any]
-) -> None:
-    """R17: a CALLRESULT is never answered with a CALLERROR."""
-    bench = Bench(version=version)
-    bench.rpc.call("A", {}, 60)
-    bench.hear([3, "m1", {"wrong": True}])
-    bench.rpc.refuse_answer("m1", "A", RpcError(ErrorCode.TYPE_CONSTRAINT_VIOLATION, "no"))
-    assert bench.wire.sent[1:] == told
-    assert bench.rpc.counts.invalid_answers == 1
-
-
-async def test_an_answer_that_is_no_frame_is_refused_in_2_1_and_a_broken_callerror_is_not() -> None:
-    bench = Bench(version=V21)
-    first, second = bench.rpc.call("A", {}, 60), bench.rpc.call("B", {}, 60)
-    bench.hear([3, "m1", "no object"], [4, "m2"])
-    assert [frame[:3] for frame in bench.wire.sent] == [
-        [2, "m1", "A"],
-        [2, "m2", "B"],
-        [5, "m1", "FormatViolation"],
-    ]
-    for answer in (first, second):
-        with pytest.raises(InvalidAnswer):
-            await answer
-
-
-async def test_a_late_answer_that_is_unfit_is_told_too() -> None:
-    bench = Bench(version=V21)
-    bench.handler.late_fault = RpcError(ErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION, "something is missing")
-    with pytest.raises(CallTimedOut):
-        await bench.rpc.call("A", {}, 0.001)
-    bench.hear([3, "m1", {}])
-    assert bench.wire.sent[1][:3] == [5, "m1", "OccurrenceConstraintViolation"]
-
-
-async def test_an_answer_of_ours_that_was_refused_is_reported_and_not_answered() -> None:
-    bench = Bench(version=V21)
-    bench.hear([5, "x", "FormatViolation", "what?", {}])
-    assert bench.handler.refused == [CallResultError("x", "FormatViolation", "what?", {})]
-    assert (bench.wire.sent, bench.rpc.counts.refused_answers) == ([], 1)
-
-
-@pytest.mark.parametrize("frame", [b'[5,"7"]', b'[6,"7","X"]', b'[6,7,"X",{}]', b'[6,"7","X",[]]'])
-async def test_broken_frames_of_the_new_types_are_kept_and_not_answered(frame: bytes) -> None:
-    bench = Bench(version=V21)
-    bench.hear(frame)
-    assert (bench.wire.sent, [raw for raw, _ in bench.handler.bad]) == ([], [frame])
-
-
-@pytest.mark.parametrize(
-    ("version", "answer"),
-    [(V16, []), (V201, [[4, "7", "MessageTypeNotSupported"]])],
-    ids=["1.6", "2.0.1"],
-)
-@pytest.mark.parametrize("frame", [b'[5,"7","GenericError","",{}]', b'[6,"7","X",{}]'])
-async def test_the_new_types_are_unknown_before_2_1(version: Version, answer: list[Any], frame: bytes) -> None:
-    bench = Bench(version=version)
-    bench.hear(frame)
-    assert [frame[:3] for frame in bench.wire.sent] == answer
 
 
 # What follows an answer (R15)

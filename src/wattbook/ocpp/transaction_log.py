@@ -39,18 +39,9 @@ class Told(Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     stop_token_uid: str | None = None
 
 
-class Known(Struct, frozen=True, gc=False):
-    """What all events heard so far told.
+class Facts(Struct, frozen=True, gc=False):
+    """What the events of a transaction told so far; None: nothing. Registers are of the energy drawn, or fed in."""
 
-    Attributes:
-        fresh: the event just noted had not been heard before.
-        cost_due: the driver has not been told for a while what it costs so far.
-    """
-
-    fresh: bool
-    begun: bool
-    settled: bool
-    cost_due: bool
     evse_no: int | None
     token_uid: str | None
     started_at: datetime | None
@@ -64,12 +55,36 @@ class Known(Struct, frozen=True, gc=False):
     stop_reason: str | None
     stop_token_uid: str | None
 
+    @property
+    def register_start_mwh(self) -> int | None:
+        """Of the begin; where it did not tell, the least that any event showed."""
+        return self.register_min_mwh if self.meter_start_mwh is None else self.meter_start_mwh
+
+    @property
+    def register_stop_mwh(self) -> int | None:
+        """Of the end; where it did not tell, the greatest."""
+        return self.register_max_mwh if self.meter_stop_mwh is None else self.meter_stop_mwh
+
+
+class Known(Facts, frozen=True, gc=False):
+    """What is known of a transaction after an event of it was noted.
+
+    Attributes:
+        fresh: the event just noted had not been heard before.
+        cost_due: the driver has not been told for a while what it costs so far.
+    """
+
+    fresh: bool
+    begun: bool
+    settled: bool
+    cost_due: bool
+
 
 _TOLD_ONCE = (
     "evse_no", "token_uid", "started_at", "meter_start_mwh", "export_start_mwh", "ended_at", "meter_stop_mwh",
     "export_stop_mwh", "stop_reason", "stop_token_uid",
 )  # fmt: skip
-_KNOWN = ", ".join(f"known.{name}" for name in Known.__struct_fields__[4:])
+_KNOWN = ", ".join(f"known.{name}" for name in Facts.__struct_fields__)
 _GIVEN = ", ".join(Told.__struct_fields__[3:])
 
 _NOTE = text(f"""
@@ -93,8 +108,8 @@ _NOTE = text(f"""
         register_min_mwh = least(known.register_min_mwh, excluded.register_min_mwh),
         register_max_mwh = greatest(known.register_max_mwh, excluded.register_max_mwh),
         {", ".join(f"{name} = coalesce(known.{name}, excluded.{name})" for name in _TOLD_ONCE)}
-    RETURNING known.station_id, known.transaction_id, known.fresh, known.begun, known.settled,
-              known.cost_told_at = CAST(:now AS timestamptz), {_KNOWN}
+    RETURNING known.station_id, known.transaction_id, {_KNOWN}, known.fresh, known.begun, known.settled,
+              known.cost_told_at = CAST(:now AS timestamptz)
 """)
 
 

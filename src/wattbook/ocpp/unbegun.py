@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from msgspec import Struct, structs
+from msgspec import structs
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,20 +26,19 @@ from wattbook.charging.starting import SessionStart, Started, start
 from wattbook.charging.stopping import SessionStop
 from wattbook.kernel.errors import Refused
 from wattbook.ocpp import transaction_log
+from wattbook.ocpp.transaction_log import Facts
 
 BEGIN_ESTIMATED: Final = "estimated-start"
 NOBODY: Final = ""
 UNNAMED_EVSE: Final = 0
 
 
-class Unbegun(Struct, frozen=True):
-    """What the events of such a transaction told; None: nothing.
+class Unbegun(Facts, frozen=True, kw_only=True):
+    """What is known of such a transaction.
 
     Attributes:
         heard_at: of it first, by our clock.
-        oldest_at, newest_at: of its events, by the station's clock.
-        started_at, ended_at: as its begin and its end told them, if they came.
-        register_min_mwh, register_max_mwh: of what any event showed.
+        oldest_at, newest_at: of its events, by the station's clock; the oldest may not have been kept.
     """
 
     station_id: str
@@ -47,18 +46,6 @@ class Unbegun(Struct, frozen=True):
     heard_at: datetime
     oldest_at: datetime | None
     newest_at: datetime
-    evse_no: int | None
-    token_uid: str | None
-    started_at: datetime | None
-    meter_start_mwh: int | None
-    export_start_mwh: int | None
-    register_min_mwh: int | None
-    register_max_mwh: int | None
-    ended_at: datetime | None
-    meter_stop_mwh: int | None
-    export_stop_mwh: int | None
-    stop_reason: str | None
-    stop_token_uid: str | None
 
     @property
     def session_id(self) -> str:
@@ -67,16 +54,6 @@ class Unbegun(Struct, frozen=True):
     @property
     def began_at(self) -> datetime:
         return self.started_at or self.oldest_at or min(self.heard_at, self.newest_at)
-
-    @property
-    def register_start_mwh(self) -> int:
-        told = self.register_min_mwh if self.meter_start_mwh is None else self.meter_start_mwh
-        return told or 0
-
-    @property
-    def register_stop_mwh(self) -> int:
-        told = self.register_max_mwh if self.meter_stop_mwh is None else self.meter_stop_mwh
-        return self.register_start_mwh if told is None else told
 
     def session(self) -> OpenSession:
         """The session that it would be, for whoever judges whether it goes on."""
@@ -88,7 +65,7 @@ class Unbegun(Struct, frozen=True):
             token_uid=self.token_uid or NOBODY,
             started_at=self.began_at,
             updated_at=self.heard_at,
-            meter_start_mwh=self.register_start_mwh,
+            meter_start_mwh=self.register_start_mwh or 0,
             sampled_at=self.newest_at,
             import_register_mwh=self.register_max_mwh,
             export_register_mwh=self.export_stop_mwh,
@@ -100,7 +77,7 @@ class Unbegun(Struct, frozen=True):
             station_id=self.station_id,
             connector_no=self.evse_no or UNNAMED_EVSE,
             token_uid=self.token_uid or self.stop_token_uid or NOBODY,
-            meter_start_mwh=self.register_start_mwh,
+            meter_start_mwh=self.register_start_mwh or 0,
             started_at=self.began_at,
             transaction_id=self.transaction_id,
             export_start_mwh=self.export_start_mwh,
@@ -111,7 +88,7 @@ class Unbegun(Struct, frozen=True):
         return SessionStop(
             station_id=self.station_id,
             transaction_id=self.transaction_id,
-            meter_stop_mwh=self.register_stop_mwh,
+            meter_stop_mwh=self.register_stop_mwh or self.register_start_mwh or 0,
             stopped_at=self.ended_at or max(self.newest_at, self.began_at),
             reason=self.stop_reason or REASON,
             export_stop_mwh=self.export_stop_mwh,
@@ -131,7 +108,7 @@ async def silent(connection: AsyncConnection, since: datetime, now: datetime, *,
         """),
         {"since": since, "now": now, "limit": limit},
     )
-    return [Unbegun(*row) for row in found]
+    return [Unbegun(**row._mapping) for row in found]
 
 
 async def begin(

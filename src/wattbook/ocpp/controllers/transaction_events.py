@@ -79,7 +79,7 @@ class _Event:
             return False
         if known.ended_at is not None:
             return True
-        return None not in (known.token_uid, known.evse_no, self.meter_start_mwh)
+        return None not in (known.token_uid, known.evse_no, known.register_start_mwh)
 
     @property
     def is_asked_again(self) -> bool:
@@ -98,12 +98,6 @@ class _Event:
     @property
     def has_begun(self) -> bool:
         return self.known.begun or isinstance(self.start, Started | Refused)
-
-    @property
-    def meter_start_mwh(self) -> int | None:
-        """Of the begin; where it did not tell, the least that any event showed."""
-        known = self.known
-        return known.register_min_mwh if known.meter_start_mwh is None else known.meter_start_mwh
 
     @property
     def counts(self) -> bool:
@@ -219,7 +213,7 @@ def _start(event: _Event, command: UUID | None) -> SessionStart:
         station_id=event.inbound.station_id,
         connector_no=known.evse_no or UNNAMED_EVSE,
         token_uid=known.token_uid or known.stop_token_uid or NOBODY,
-        meter_start_mwh=event.meter_start_mwh or 0,
+        meter_start_mwh=known.register_start_mwh or 0,
         started_at=known.started_at,
         transaction_id=event.said.transaction_id,
         export_start_mwh=known.export_start_mwh,
@@ -294,11 +288,10 @@ def _is_to_stop(event: _Event) -> bool:
 def _stop(event: _Event) -> SessionStop:
     known = event.known
     assert known.ended_at is not None, "only what ended is stopped"
-    shown = known.register_max_mwh if known.meter_stop_mwh is None else known.meter_stop_mwh
     return SessionStop(
         station_id=event.inbound.station_id,
         transaction_id=event.said.transaction_id,
-        meter_stop_mwh=shown or 0,
+        meter_stop_mwh=known.register_stop_mwh or 0,
         stopped_at=known.ended_at,
         reason=known.stop_reason or StopReason.LOCAL.value,
         export_stop_mwh=known.export_stop_mwh,
