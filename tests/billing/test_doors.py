@@ -99,6 +99,11 @@ def command(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def invoices_in(folder: Path) -> list[Path]:
+    """By number, which names the year in which they were issued."""
+    return sorted(folder.glob("LN-*-I00000?.pdf"))
+
+
 async def test_a_month_is_invoiced_by_one_command(market: Database, database_url: str, tmp_path: Path) -> None:
     async with market.transaction() as connection:
         await charge(connection, one_after_another([DEBTOR, LATER] * 10, ["3.5"] * 20))
@@ -107,7 +112,7 @@ async def test_a_month_is_invoiced_by_one_command(market: Database, database_url
     assert looked_at.stdout == "2 invoices would be issued: 56.26 EUR\n", looked_at.stderr
     issued = command(database_url, "run", "--period", "2026-10", "--pdf", str(tmp_path))
     assert issued.stdout == "2 invoices issued: 56.26 EUR\n"
-    first, second = sorted(tmp_path.glob("LN-*-I00000?.pdf"))  # numbered in the year in which they are issued
+    first, second = invoices_in(tmp_path)
     assert first.read_bytes().startswith(b"%PDF")
     shown = command(database_url, "show", second.stem, "--xml", str(tmp_path / "e.xml"))
     assert json.loads(shown.stdout)["recipient"] == LATER
