@@ -46,15 +46,12 @@ async def captured(till: Till, kwh: int = 40) -> None:
 async def test_a_captured_card_is_given_back_with_its_credit_note_once(till: Till) -> None:
     await captured(till)
     first, again = await till.client.post(PATH, json=ASKED), await till.client.post(PATH, json=ASKED)
-    assert (first.status_code, first.json()["state"], first.json()["credit_notes"]) == (
-        201,
-        "done",
-        [f"LN-{till.clock().year}-C000001"],
-    )
+    assert (first.status_code, first.json()["state"]) == (201, "done")
     assert again.json() == first.json()
     documents = (await till.client.get("/api/v1/documents")).json()["documents"]
     assert [(each["kind"], each["total"]) for each in documents] == [("credit note", "-13200"), ("receipt", "13200")]
     assert documents[0]["reference"] == documents[1]["number"]
+    assert first.json()["credit_notes"] == [documents[0]["number"]]
     for owner, purpose in ((OWNER, "wallet"), ("stripe", "clearing"), (US, "revenue"), (US, "tax")):
         assert await till.balance(owner, purpose) == 0, purpose
     (intent,) = await till.server.intents()
