@@ -3,12 +3,12 @@
 A module a block. The blocks are those of 2.x; the messages of 1.6 stand where 2.x has theirs.
 """
 
+from wattbook.ocpp.dialects import data_transfer
 from wattbook.ocpp.dialects.exchange import Dialect
 from wattbook.ocpp.dialects.v16 import (
     authorization,
     availability,
     certificates,
-    data_transfer,
     metering,
     provisioning,
     remote_control,

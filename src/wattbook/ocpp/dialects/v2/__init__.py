@@ -4,12 +4,12 @@
 writing. So both share one table, and a row that 2.1 alone has stands in its own.
 """
 
+from wattbook.ocpp.dialects import data_transfer
 from wattbook.ocpp.dialects.exchange import Dialect
 from wattbook.ocpp.dialects.v2 import (
     authorization,
     availability,
     certificates,
-    data_transfer,
     metering,
     payment,
     provisioning,

@@ -1,4 +1,4 @@
-"""Block P, data transfer."""
+"""Block P, data transfer: the same words in every version."""
 
 from typing import Any
 
