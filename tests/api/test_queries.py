@@ -169,6 +169,7 @@ async def test_the_description_lists_every_route(client: httpx.AsyncClient) -> N
         "POST /documents/{number}/credit-notes",
         "GET /documents/{number}/pdf",
         "GET /documents/{number}/xml",
+        "GET /households",
         "GET /households/{household}/account",
         "GET /households/{household}/bills",
         "GET /households/{household}/contracts",

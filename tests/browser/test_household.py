@@ -15,7 +15,7 @@ from tests.browser.test_overview import proving
 from tests.household.home import read
 from tests.household.village import KWH, SERVER, found, paid
 from wattbook.config import Settings
-from wattbook.console import mount_household, mount_overview
+from wattbook.console import household_look, mount_household, mount_overview
 from wattbook.console.household_charts import PAID
 from wattbook.db.engine import Database
 from wattbook.household.corrections import receive_payments
@@ -96,8 +96,10 @@ async def test_a_month_that_is_over_is_shown_as_it_was_billed(database: Database
 
 
 async def test_the_page_shows_what_becomes_known_while_it_is_open(
-    database: Database, store: IntervalStore, tmp_path: Path
+    database: Database, store: IntervalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Read more often than it rests anyway, so that the browser does not wait for longer than it is patient."""
+    monkeypatch.setattr(household_look, "READ_EVERY_S", 1.0)
     async with looking_at(database, tmp_path, HOUSE) as page:
         await page.shows("Used so far 162.6 kWh")
         charge = paid(HOUSE, "now", 2 * KWH, ended_at=NOW - timedelta(hours=1))
@@ -130,3 +132,16 @@ async def test_it_fits_a_phone_and_is_light_or_dark_as_one_likes(database: Datab
         light = await page.value(colour)
         await page.click("button[aria-label='Light or dark']")
         assert await page.value(colour) != light
+
+
+@pytest.mark.usefixtures("store")
+async def test_the_houses_are_listed_with_a_way_to_each(database: Database, tmp_path: Path) -> None:
+    async with database.transaction() as connection:
+        await found(connection, *(f"z-{number:03d}" for number in range(60)))
+    async with listening(serving(database, tmp_path)) as url, browser(tmp_path / "profile") as page:
+        await page.open(f"{url}/households")
+        await page.shows("Houses in the order of their ids", f"{HOUSE} 3 Hill", "not billed yet", "Next houses")
+        await page.open(f"{url}/households?after=z-055")
+        await page.shows("after z-055", "z-059", "First houses")
+        await page.open(f"{url}/household/{HOUSE}")
+        await page.shows("hill-3 3 Hill")

@@ -2,6 +2,7 @@
 
 from datetime import date
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query
 
@@ -9,6 +10,7 @@ from wattbook.api.household_documents import (
     AccountDocument,
     DayDocument,
     ForecastDocument,
+    HouseDocument,
     NoticeDocument,
     sources_of,
 )
@@ -17,11 +19,13 @@ from wattbook.billing.houses import numbers_of
 from wattbook.household import notices
 from wattbook.household.account import account_of, day_of, house_of
 from wattbook.household.intervals import IntervalStore
+from wattbook.household.listing import houses_after
 from wattbook.kernel.errors import NotFound
 
 Month = Annotated[
     str, Query(max_length=16, description="In which the billing period begins, such as 2026-10; or a day of it.")
 ]
+After = Annotated[str, Query(max_length=64)]
 Limit = Annotated[int, Query(ge=1, le=notices.SHOWN_MAX)]
 
 
@@ -29,6 +33,14 @@ def router(services: Services) -> APIRouter:
     routes = APIRouter()
     database, clock = services.database, services.clock
     intervals = IntervalStore(services.settings.data / "intervals")
+
+    @routes.get("/households")
+    async def houses(after: After = "", limit: Limit = 100) -> list[HouseDocument]:
+        """Houses by id from the one after `after`, each with the customer and tariff of today and its latest bill."""
+        zone = ZoneInfo(services.settings.time_zone)
+        async with database.snapshot() as connection:
+            found = await houses_after(connection, after, now=clock(), zone=zone, limit=limit)
+        return [HouseDocument.of(each) for each in found]
 
     @routes.get("/households/{household}/account")
     async def account(household: str, month: Month | None = None) -> AccountDocument:

@@ -12,11 +12,52 @@ from wattbook.household.account import Account, Billed, DayAccount, DayUse, Read
 from wattbook.household.account_rows import PaidCharge
 from wattbook.household.assessment import Assessment, Lines
 from wattbook.household.forecast import Expected, Forecast
+from wattbook.household.listing import ListedHouse
 from wattbook.household.notices import Notice
 from wattbook.household.tiers import Tier, TierUse
 from wattbook.kernel.units import Currency, Energy, Money
 
 DOCUMENTS = "/api/v1/documents"
+
+
+class LatestBillDocument(BaseModel):
+    """`owed` is what the bill comes to after its credit notes."""
+
+    first_day: date
+    last_day: date
+    owed: Exact
+    currency: str
+    stage: str
+
+
+class HouseDocument(BaseModel):
+    """A house with the customer and the tariff of today; `bill` is null where it was never billed."""
+
+    id: str
+    customer: str | None
+    address: str
+    tariff: str
+    reading_day: int
+    bill: LatestBillDocument | None
+
+    @classmethod
+    def of(cls, listed: ListedHouse) -> Self:
+        house, bill = listed.house, listed.bill
+        return cls(
+            id=house.id,
+            customer=None if listed.is_vacant else house.customer,
+            address=house.address,
+            tariff=house.tariff,
+            reading_day=house.reading_day,
+            bill=bill
+            and LatestBillDocument(
+                first_day=bill.period.first,
+                last_day=bill.period.last,
+                owed=bill.owed.value,
+                currency=bill.owed.currency.code,
+                stage=bill.stage,
+            ),
+        )
 
 
 class Day(BaseModel):

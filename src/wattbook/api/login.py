@@ -42,7 +42,7 @@ from wattbook.registry.people import (
 OPEN: Final = ("/api/", "/ocpi/", "/healthz", "/metrics", "/login", "/logout")
 """What has a door of its own, or is the door."""
 
-PAGES: Final = ("/household/",)
+PAGES: Final = ("/household/", "/households")
 """Beside the overview: who may not look at one is shown the way to the login."""
 
 BODY_BYTES_MAX: Final = 4_096

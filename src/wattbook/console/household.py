@@ -21,6 +21,7 @@ from wattbook.console import words
 from wattbook.console.household_charts import day_options, month_options
 from wattbook.console.household_look import HouseLook, HouseLooks
 from wattbook.console.household_style import HOUSE_CSS
+from wattbook.console.houses import houses_page
 from wattbook.console.parts import box, head, heading, text
 from wattbook.console.style import CSS, LOGO
 from wattbook.db.engine import Database
@@ -33,10 +34,11 @@ ONE_DAY: Final = timedelta(days=1)
 
 
 def mount_household(app: FastAPI, *, database: Database, settings: Settings, clock: Clock) -> None:
-    """Serve `/household/{id}`, beside the overview, which brings NiceGUI along (`mount_overview`)."""
+    """Serve `/household/{id}` and the list `/households`, beside the overview, which brings NiceGUI along."""
     looks = HouseLooks(database, settings, clock)
     app.add_middleware(_Bound, looks=looks)
     ui.page("/household/{household}")(_page)
+    ui.page("/households")(houses_page)
     app.router.lifespan_context = _closing(looks, app.router.lifespan_context)
 
 

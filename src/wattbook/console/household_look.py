@@ -5,6 +5,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from wattbook.billing.houses import numbers_of
 from wattbook.config import Settings
@@ -12,6 +13,7 @@ from wattbook.console.pacing import Paced, Seen
 from wattbook.db.engine import Database
 from wattbook.household.account import Account, DayAccount, account_of, day_of
 from wattbook.household.intervals import IntervalStore
+from wattbook.household.listing import ListedHouse, houses_after
 from wattbook.household.notices import Notice, notices_of_house
 from wattbook.kernel.clock import Clock
 from wattbook.kernel.errors import WattbookError
@@ -58,6 +60,12 @@ class HouseLooks:
             _, oldest = self._looks.popitem(last=False)
             await oldest.close()
         return looked
+
+    async def houses(self, after: str, limit: int) -> list[ListedHouse]:
+        """The houses after an id."""
+        zone = ZoneInfo(self.settings.time_zone)
+        async with self._reading, self._database.snapshot() as connection:
+            return await houses_after(connection, after, now=self._clock(), zone=zone, limit=limit)
 
     async def day(self, household: str, day: date) -> DayAccount | WattbookError:
         async with self._reading, self._database.snapshot() as connection:
