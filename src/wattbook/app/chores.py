@@ -104,6 +104,8 @@ async def coming_round(chore: Chore, database: Database, clock: Clock) -> AsyncI
                 await chore.work(database, clock)
             except (DBAPIError, OSError) as error:
                 log.warning("periodic-work-failed", work=str(chore.work), error=str(error))
+            except Exception as error:  # it comes round again all the same
+                log.error("periodic-work-failed", work=str(chore.work), exc_info=error)
 
     async with beside(repeat()):
         yield
