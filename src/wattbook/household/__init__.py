@@ -16,5 +16,8 @@ Invariants:
   has seen (the exception, at most zero) = what its meters measured;
 - and bill − credit notes = the bill of what the house answers for, whatever the order in which payments arrived,
   were repeated or withdrawn: one joint re-rating of the whole period decides, never one payment by itself;
-- bills and credit notes never change; each is one group of postings in the book.
+- a bill is of one customer and one tariff: a period in which people move, or the tariff changes, has a bill for each
+  part (`dues`), and a day of a house is in one bill at most;
+- bills and credit notes never change; each is one group of postings in the book, or of none where a note only makes a
+  bill final.
 """
