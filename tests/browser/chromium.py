@@ -32,7 +32,7 @@ FLAGS = (
     # Whatever is not on this machine does not exist: a page that needs more than we serve shows it here.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 _VISIBLE = "(document.body?.innerText ?? '').replace(/\\s+/g, ' ')"
 _WAIT = """

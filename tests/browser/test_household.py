@@ -15,7 +15,7 @@ from tests.browser.test_overview import proving
 from tests.household.home import read
 from tests.household.village import KWH, SERVER, found, paid
 from wattbook.config import Settings
-from wattbook.console import household_look, mount_household, mount_overview
+from wattbook.console import household_look, mount_household, mount_overview, pacing
 from wattbook.console.household_charts import PAID
 from wattbook.db.engine import Database
 from wattbook.household.corrections import receive_payments
@@ -100,6 +100,7 @@ async def test_the_page_shows_what_becomes_known_while_it_is_open(
 ) -> None:
     """Read more often than it rests anyway, so that the browser does not wait for longer than it is patient."""
     monkeypatch.setattr(household_look, "READ_EVERY_S", 1.0)
+    monkeypatch.setattr(pacing, "REST_SHARE", 0)
     async with looking_at(database, tmp_path, HOUSE) as page:
         await page.shows("Used so far 162.6 kWh")
         charge = paid(HOUSE, "now", 2 * KWH, ended_at=NOW - timedelta(hours=1))
