@@ -38,13 +38,13 @@ from benchmarks._report import report
 from wattbook.db.embedded import EmbeddedServer
 from wattbook.db.engine import Database
 from wattbook.db.migrate import upgrade
-from wattbook.household import reading_rows
-from wattbook.household.bill_run import BillRun, RunReport
-from wattbook.household.billing import Utility
-from wattbook.household.interval_files import write_parquet
-from wattbook.household.intervals import IntervalStore
-from wattbook.household.manifest import STORED, IntervalFile, Manifest
-from wattbook.household.slot_sums import Register, sum_slots
+from wattbook.household.bills.billing import Utility
+from wattbook.household.readings import reading_rows
+from wattbook.household.readings.interval_files import write_parquet
+from wattbook.household.readings.intervals import IntervalStore
+from wattbook.household.readings.manifest import STORED, IntervalFile, Manifest
+from wattbook.household.readings.slot_sums import Register, sum_slots
+from wattbook.household.runs.bill_run import BillRun, RunReport
 from wattbook.kernel.identifiers import Eic
 from wattbook.kernel.telemetry import tune_garbage_collection
 from wattbook.registry import customers, parties

@@ -10,8 +10,8 @@ from tests.household.village import DAY, KWH, NOW, UTILITY, billed, found, hourl
 from wattbook.cli import main
 from wattbook.config import Settings
 from wattbook.db.engine import Database
-from wattbook.household.closing import closed_billings
-from wattbook.household.intervals import IntervalStore
+from wattbook.household.bills.closing import closed_billings
+from wattbook.household.readings.intervals import IntervalStore
 from wattbook.registry.changes import list_changes
 from wattbook.registry.people import AccessRole, add_key
 

@@ -10,8 +10,8 @@ from tests.household.village import KWH, NOW, OCTOBER, TARIFF, UTILITY, found, h
 from wattbook.cli import main
 from wattbook.config import Settings
 from wattbook.db.engine import Database
-from wattbook.household.billing import bill_period
-from wattbook.household.intervals import IntervalStore
+from wattbook.household.bills.billing import bill_period
+from wattbook.household.readings.intervals import IntervalStore
 from wattbook.registry.changes import list_changes
 
 MOVING_IN = {"customer": "lee", "tariff": TARIFF.name, "first_day": "2026-10-16"}

@@ -20,8 +20,8 @@ from wattbook.billing.registers import put_issuer
 from wattbook.book.audit import Proof
 from wattbook.config import Settings
 from wattbook.db.engine import Database
-from wattbook.household.corrections import receive_payments
-from wattbook.household.intervals import IntervalStore
+from wattbook.household.bills.corrections import receive_payments
+from wattbook.household.readings.intervals import IntervalStore
 from wattbook.registry.people import AccessRole, add_person, hash_password
 
 SEOUL = "Asia/Seoul"

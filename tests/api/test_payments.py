@@ -10,8 +10,8 @@ import pytest
 from tests.household.village import KWH, billed, hourly, measure
 from wattbook.api.payments import BODY_BYTES_MAX
 from wattbook.db.engine import Database
-from wattbook.household.corrections import Quarantined, payments_of_households, quarantined_payments
-from wattbook.household.intervals import IntervalStore
+from wattbook.household.bills.corrections import Quarantined, payments_of_households, quarantined_payments
+from wattbook.household.readings.intervals import IntervalStore
 
 PAYMENT: dict[str, Any] = {
     "server_id": "wallbox.example",

@@ -12,8 +12,8 @@ from tests.api.server import listening
 from tests.household.village import KWH, billed, found, hourly, measure
 from wattbook.config import Settings
 from wattbook.db.engine import Database
-from wattbook.household.documents import credit_notes_of_bills
-from wattbook.household.intervals import IntervalStore
+from wattbook.household.bills.documents import credit_notes_of_bills
+from wattbook.household.readings.intervals import IntervalStore
 
 METER = "M-house-1"
 DAY = {"register": "1-0:1.8.0", "since": "2026-10-01T00:00:00+09:00", "until": "2026-10-02T00:00:00+09:00"}

@@ -29,11 +29,11 @@ from wattbook.billing.pdf import page_data
 from wattbook.billing.registers import put_issuer
 from wattbook.book.audit import audit
 from wattbook.db.engine import Database
-from wattbook.household.corrections import receive_payments
-from wattbook.household.intake.admission import take_in
-from wattbook.household.intake.items import IMPORT, IntervalReading
-from wattbook.household.intervals import IntervalStore
-from wattbook.household.reassessment import assess_again
+from wattbook.household.bills.corrections import receive_payments
+from wattbook.household.bills.reassessment import assess_again
+from wattbook.household.readings.intake.admission import take_in
+from wattbook.household.readings.intake.items import IMPORT, IntervalReading
+from wattbook.household.readings.intervals import IntervalStore
 from wattbook.kernel.errors import Refused
 
 SEOUL = ZoneInfo("Asia/Seoul")

@@ -6,9 +6,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.household.home import live, local, pay, read
 from tests.household.village import UTILITY
-from wattbook.household.billing import bill_period
-from wattbook.household.documents import Bill
-from wattbook.household.intervals import IntervalStore
+from wattbook.household.bills.billing import bill_period
+from wattbook.household.bills.documents import Bill
+from wattbook.household.readings.intervals import IntervalStore
 from wattbook.simulate.households import Car, House, home_quarters
 from wattbook.tariffs.period import BillingPeriod
 

@@ -18,8 +18,8 @@ from wattbook.config import Settings
 from wattbook.console import household_look, mount_household, mount_overview, pacing
 from wattbook.console.household_charts import PAID
 from wattbook.db.engine import Database
-from wattbook.household.corrections import receive_payments
-from wattbook.household.intervals import IntervalStore
+from wattbook.household.bills.corrections import receive_payments
+from wattbook.household.readings.intervals import IntervalStore
 from wattbook.simulate.households import Car, House, home_quarters
 
 HIGHEST_CHARGE = """

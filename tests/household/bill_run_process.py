@@ -19,8 +19,8 @@ import psycopg
 
 from tests.household.village import DAY, NOW, OCTOBER, UTILITY
 from wattbook.db.engine import Database
-from wattbook.household.bill_run import BillRun
-from wattbook.household.intervals import IntervalStore
+from wattbook.household.readings.intervals import IntervalStore
+from wattbook.household.runs.bill_run import BillRun
 
 CHUNK_HOUSES = 5
 

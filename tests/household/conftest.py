@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import fresh_database
 from wattbook.db.embedded import EmbeddedServer
-from wattbook.household.intervals import IntervalStore
+from wattbook.household.readings.intervals import IntervalStore
 
 
 @pytest.fixture

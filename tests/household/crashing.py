@@ -16,7 +16,7 @@ from psycopg import AsyncConnection as Driver
 
 from tests.household.village import MIDNIGHT, NOW, hourly, measure
 from wattbook.db.engine import Database
-from wattbook.household.intervals import IntervalStore
+from wattbook.household.readings.intervals import IntervalStore
 
 LATE = [*hourly("M1", 480, hours=24), *hourly("M2", 4_800, hours=24)]
 """Two UTC days, in which an earlier batch has the first meter already."""

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.household.village import GRID, SERVER, found
-from wattbook.household.corrections import Outcome, receive_payments
-from wattbook.household.intervals import IntervalStore, readings
+from wattbook.household.bills.corrections import Outcome, receive_payments
+from wattbook.household.readings.intervals import IntervalStore, readings
 from wattbook.registry import meters
 from wattbook.registry.households import Household, add_households
 from wattbook.registry.meters import OBIS_IMPORT, Measures, Meter, MeterNetwork, MeterPlace

@@ -13,16 +13,16 @@ from sqlalchemy import text
 from tests.household.home import live, local, pay, read
 from tests.household.village import KWH, NOW, OCTOBER, SERVER, TARIFF, UTILITY, found, hourly, measure, paid
 from wattbook.db.engine import Database
-from wattbook.household.account import Account, account_of, day_of
-from wattbook.household.account_rows import ChargedPart, PaidCharge
-from wattbook.household.assessment import Lines
-from wattbook.household.billing import bill_period
-from wattbook.household.corrections import receive_payments
-from wattbook.household.day_parts import day_parts, spread
-from wattbook.household.documents import Bill
-from wattbook.household.intervals import IntervalStore
-from wattbook.household.payments import PaymentState
-from wattbook.household.periods import period_of_day, period_of_month
+from wattbook.household.accounts.account import Account, account_of, day_of
+from wattbook.household.accounts.account_rows import ChargedPart, PaidCharge
+from wattbook.household.accounts.day_parts import day_parts, spread
+from wattbook.household.bills.billing import bill_period
+from wattbook.household.bills.corrections import receive_payments
+from wattbook.household.bills.documents import Bill
+from wattbook.household.bills.periods import period_of_day, period_of_month
+from wattbook.household.paid.assessment import Lines
+from wattbook.household.paid.payments import PaymentState
+from wattbook.household.readings.intervals import IntervalStore
 from wattbook.kernel.errors import InvalidInput, NotFound
 from wattbook.kernel.units import Energy
 from wattbook.simulate.households import Car, House, home_charges, home_quarters

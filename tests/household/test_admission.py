@@ -10,14 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tests.household.test_intake_formats import WALL
 from tests.household.village import HOUR, KWH, MIDNIGHT, NOW, SERVER, YEAR, found
 from wattbook.db.engine import Database
-from wattbook.household import reading_rows
-from wattbook.household.intake.admission import take_in
-from wattbook.household.intake.csv_rows import read_csv
-from wattbook.household.intake.items import EXPORT, IMPORT, Complaint, IntervalReading, Item, RegisterReading
-from wattbook.household.intake.registers import advance
-from wattbook.household.intake.report import Report
-from wattbook.household.intervals import IntervalStore, MeterSpan
-from wattbook.household.reading_rows import Channel
+from wattbook.household.readings import reading_rows
+from wattbook.household.readings.intake.admission import take_in
+from wattbook.household.readings.intake.csv_rows import read_csv
+from wattbook.household.readings.intake.items import EXPORT, IMPORT, Complaint, IntervalReading, Item, RegisterReading
+from wattbook.household.readings.intake.registers import advance
+from wattbook.household.readings.intake.report import Report
+from wattbook.household.readings.intervals import IntervalStore, MeterSpan
+from wattbook.household.readings.reading_rows import Channel
 from wattbook.household.work_list import Kind, open_work
 from wattbook.registry import meters
 from wattbook.registry.meters import OBIS_EXPORT, OBIS_IMPORT, Measures, Meter, MeterPlace

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.household.village import KWH, MIDNIGHT, OCTOBER, TARIFF
-from wattbook.household.assessment import POLICIES, PRO_RATA, STAND_ALONE, Charge, Lines, Share, assess
+from wattbook.household.paid.assessment import POLICIES, PRO_RATA, STAND_ALONE, Charge, Lines, Share, assess
 from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.units import Energy
 from wattbook.tariffs.household import rate_household

@@ -17,12 +17,12 @@ from wattbook.book.audit import audit
 from wattbook.cli import main
 from wattbook.db.engine import Database
 from wattbook.household import checks
-from wattbook.household.bill_run import BillRun, Progress
-from wattbook.household.bill_run_rows import alone
-from wattbook.household.billing import bill_period
-from wattbook.household.corrections import receive_payments
-from wattbook.household.documents import Bill, bills_of_households
-from wattbook.household.intervals import Interval, IntervalStore
+from wattbook.household.bills.billing import bill_period
+from wattbook.household.bills.corrections import receive_payments
+from wattbook.household.bills.documents import Bill, bills_of_households
+from wattbook.household.readings.intervals import Interval, IntervalStore
+from wattbook.household.runs.bill_run import BillRun, Progress
+from wattbook.household.runs.bill_run_rows import alone
 from wattbook.kernel.errors import Conflict, InvalidInput, NotFound
 from wattbook.registry import households, meters
 from wattbook.registry.households import Household

@@ -29,15 +29,15 @@ from tests.household.village import (
     paid,
 )
 from wattbook.db.engine import Database
-from wattbook.household.assessment import assess
-from wattbook.household.bill_run import Progress
-from wattbook.household.billing import period_in_utc
-from wattbook.household.charges import charges_in_time
-from wattbook.household.corrections import Outcome, Receipt, receive_payments
-from wattbook.household.documents import corrected, credit_notes_of_bills
-from wattbook.household.intervals import IntervalStore
-from wattbook.household.payments import PaymentInformation, PaymentState
-from wattbook.household.periods import period_of_month
+from wattbook.household.bills.billing import period_in_utc
+from wattbook.household.bills.corrections import Outcome, Receipt, receive_payments
+from wattbook.household.bills.documents import corrected, credit_notes_of_bills
+from wattbook.household.bills.periods import period_of_month
+from wattbook.household.paid.assessment import assess
+from wattbook.household.paid.charges import charges_in_time
+from wattbook.household.paid.payments import PaymentInformation, PaymentState
+from wattbook.household.readings.intervals import IntervalStore
+from wattbook.household.runs.bill_run import Progress
 from wattbook.registry.households import Household, add_households
 from wattbook.tariffs.schedule import compile_household
 

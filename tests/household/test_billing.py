@@ -32,11 +32,11 @@ from wattbook.book.accounts import ENERGY, Account
 from wattbook.book.audit import audit
 from wattbook.book.statements import balances
 from wattbook.db.engine import Database
-from wattbook.household.billing import HOUSEHOLDS_MAX, bill_period
+from wattbook.household.bills.billing import HOUSEHOLDS_MAX, bill_period
+from wattbook.household.bills.corrections import receive_payments
+from wattbook.household.bills.documents import Bill, add_bills, bills_of_households
 from wattbook.household.checks import CHECKS
-from wattbook.household.corrections import receive_payments
-from wattbook.household.documents import Bill, add_bills, bills_of_households
-from wattbook.household.intervals import IntervalStore
+from wattbook.household.readings.intervals import IntervalStore
 from wattbook.kernel.errors import Conflict, InvalidInput, NotFound, Refused, WattbookError
 from wattbook.kernel.units import Money
 from wattbook.registry.households import Household, add_households

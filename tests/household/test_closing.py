@@ -9,11 +9,11 @@ from sqlalchemy import text
 from tests.household.village import DAY, KWH, NOW, OCTOBER, UTILITY, bill, billed, found, hourly, measure, paid
 from wattbook.book.audit import audit
 from wattbook.db.engine import Database
+from wattbook.household.bills.closing import close_billing, closed_billings
+from wattbook.household.bills.corrections import receive_payments
+from wattbook.household.bills.documents import add_bills, bills_of_households
 from wattbook.household.checks import CHECKS
-from wattbook.household.closing import close_billing, closed_billings
-from wattbook.household.corrections import receive_payments
-from wattbook.household.documents import add_bills, bills_of_households
-from wattbook.household.intervals import IntervalStore
+from wattbook.household.readings.intervals import IntervalStore
 from wattbook.kernel.errors import Conflict, InvalidInput, Refused
 from wattbook.kernel.units import Money
 

@@ -32,19 +32,19 @@ from wattbook.book.audit import audit
 from wattbook.book.periods import close_period
 from wattbook.book.statements import balances
 from wattbook.db.engine import Database
-from wattbook.household.assessment import Lines
-from wattbook.household.billing import bill_period
-from wattbook.household.checks import CHECKS
-from wattbook.household.corrections import (
+from wattbook.household.bills.billing import bill_period
+from wattbook.household.bills.corrections import (
     PAYMENTS_MAX,
     Outcome,
     payments_of_households,
     quarantined_payments,
     receive_payments,
 )
-from wattbook.household.documents import Bill, CreditNote, bills_of_households, corrected, credit_notes_of_bills
-from wattbook.household.intervals import IntervalStore
-from wattbook.household.payments import ChargedInterval, PaymentInformation, PaymentState
+from wattbook.household.bills.documents import Bill, CreditNote, bills_of_households, corrected, credit_notes_of_bills
+from wattbook.household.checks import CHECKS
+from wattbook.household.paid.assessment import Lines
+from wattbook.household.paid.payments import ChargedInterval, PaymentInformation, PaymentState
+from wattbook.household.readings.intervals import IntervalStore
 from wattbook.kernel.errors import Conflict, InvalidInput, NotFound
 from wattbook.kernel.units import Energy, Money
 from wattbook.tariffs.household import rate_household

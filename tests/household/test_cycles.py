@@ -18,12 +18,12 @@ from tests.household.village import (
     hourly,
 )
 from wattbook.db.engine import Database
-from wattbook.household.account import account_of
-from wattbook.household.billing import bill_period
-from wattbook.household.closing import close_billing, closed_billings
-from wattbook.household.documents import Bill
-from wattbook.household.intervals import IntervalStore, readings
-from wattbook.household.moves import move_in, move_out
+from wattbook.household.accounts.account import account_of
+from wattbook.household.bills.billing import bill_period
+from wattbook.household.bills.closing import close_billing, closed_billings
+from wattbook.household.bills.documents import Bill
+from wattbook.household.bills.moves import move_in, move_out
+from wattbook.household.readings.intervals import IntervalStore, readings
 from wattbook.kernel.errors import InvalidInput, Refused
 from wattbook.kernel.units import Energy
 from wattbook.registry.contracts import Contract

@@ -11,14 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tests.household.test_bill_run import assert_holds, bills, content, run_of
 from tests.household.village import GRID, HOUR, KWH, NOW, UTILITY, YEAR, found, measure, paid
 from wattbook.db.engine import Database
-from wattbook.household.account import account_of
-from wattbook.household.assessment import Lines
-from wattbook.household.billing import bill_period
-from wattbook.household.corrections import receive_payments
-from wattbook.household.documents import Bill, corrected, credit_notes_of_bills
-from wattbook.household.intervals import Interval, IntervalStore
-from wattbook.household.reassessment import assess_again
-from wattbook.household.reviews import note_changes
+from wattbook.household.accounts.account import account_of
+from wattbook.household.bills.billing import bill_period
+from wattbook.household.bills.corrections import receive_payments
+from wattbook.household.bills.documents import Bill, corrected, credit_notes_of_bills
+from wattbook.household.bills.reassessment import assess_again
+from wattbook.household.paid.assessment import Lines
+from wattbook.household.readings.intervals import Interval, IntervalStore
+from wattbook.household.readings.reviews import note_changes
 from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.units import Energy, div_half_up
 from wattbook.registry import meters

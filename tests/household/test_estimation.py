@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattbook.household.estimation import Known, estimate, shares
-from wattbook.household.interval_schema import Interval
-from wattbook.household.validation import Gap, covers_once, findings, gaps, sum_check, use_on_inactive
+from wattbook.household.readings.estimation import Known, estimate, shares
+from wattbook.household.readings.interval_schema import Interval
+from wattbook.household.readings.validation import Gap, covers_once, findings, gaps, sum_check, use_on_inactive
 from wattbook.household.work_list import Kind
 
 KWH = 1_000_000

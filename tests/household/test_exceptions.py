@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from tests.household.village import DAY, HOUR, KWH, MIDNIGHT, NOW, SERVER, UTILITY, found, hourly, measure
 from wattbook.book.audit import audit
 from wattbook.db.engine import Database
-from wattbook.household.billing import bill_period
+from wattbook.household.bills.billing import bill_period
+from wattbook.household.bills.corrections import receive_payments
+from wattbook.household.bills.documents import Bill
 from wattbook.household.checks import CHECKS
-from wattbook.household.corrections import receive_payments
-from wattbook.household.documents import Bill
-from wattbook.household.exceptions import Part, excesses, note_exceptions
-from wattbook.household.interval_schema import Interval
-from wattbook.household.intervals import IntervalStore
-from wattbook.household.payments import ChargedInterval, PaymentInformation
+from wattbook.household.paid.exceptions import Part, excesses, note_exceptions
+from wattbook.household.paid.payments import ChargedInterval, PaymentInformation
+from wattbook.household.readings.interval_schema import Interval
+from wattbook.household.readings.intervals import IntervalStore
 from wattbook.household.work_list import Kind, open_work
 
 QUARTER = timedelta(minutes=15)

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattbook.household.intake.csv_layout import CsvLayout, csv_layout, layout_of
-from wattbook.household.intake.csv_rows import read_csv
-from wattbook.household.intake.formats import FORMATS, reader_of
-from wattbook.household.intake.items import (
+from wattbook.household.readings.intake.csv_layout import CsvLayout, csv_layout, layout_of
+from wattbook.household.readings.intake.csv_rows import read_csv
+from wattbook.household.readings.intake.formats import FORMATS, reader_of
+from wattbook.household.readings.intake.items import (
     BadLine,
     Complaint,
     IntervalReading,
@@ -24,7 +24,7 @@ from wattbook.household.intake.items import (
     energy,
     unit,
 )
-from wattbook.household.intake.local_time import starts_of_day
+from wattbook.household.readings.intake.local_time import starts_of_day
 from wattbook.kernel.errors import InvalidInput
 
 KWH = 1_000_000

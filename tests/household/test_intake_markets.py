@@ -16,13 +16,13 @@ from greenbutton_objects.parse import parse_feed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattbook.household.intake.dlms import PushLayout, read_dlms
-from wattbook.household.intake.espi import read_espi
-from wattbook.household.intake.items import EXPORT, IMPORT, Complaint, IntervalReading, Item, RegisterReading
-from wattbook.household.intake.local_time import starts_of_day
-from wattbook.household.intake.mscons import read_mscons
-from wattbook.household.intake.nem12 import read_nem12
-from wattbook.household.intake.push import read_push
+from wattbook.household.readings.intake.dlms import PushLayout, read_dlms
+from wattbook.household.readings.intake.espi import read_espi
+from wattbook.household.readings.intake.items import EXPORT, IMPORT, Complaint, IntervalReading, Item, RegisterReading
+from wattbook.household.readings.intake.local_time import starts_of_day
+from wattbook.household.readings.intake.mscons import read_mscons
+from wattbook.household.readings.intake.nem12 import read_nem12
+from wattbook.household.readings.intake.push import read_push
 
 KWH = 1_000_000
 START = datetime(2026, 10, 1, tzinfo=UTC)

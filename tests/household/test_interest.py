@@ -22,15 +22,15 @@ from wattbook.book.accounts import Account
 from wattbook.book.audit import audit
 from wattbook.book.statements import balances
 from wattbook.db.engine import Database
+from wattbook.household.bills.corrections import receive_payments
+from wattbook.household.bills.documents import Bill, CreditNote, credit_notes_of_bills
+from wattbook.household.bills.interest import interest_on
+from wattbook.household.bills.notices import notices_of_house
+from wattbook.household.bills.reassessment import assess_again
 from wattbook.household.checks import CHECKS
-from wattbook.household.corrections import receive_payments
-from wattbook.household.documents import Bill, CreditNote, credit_notes_of_bills
-from wattbook.household.interest import interest_on
-from wattbook.household.intervals import IntervalStore
-from wattbook.household.notices import notices_of_house
-from wattbook.household.payments import PaymentState
-from wattbook.household.reassessment import assess_again
-from wattbook.household.reviews import note_changes
+from wattbook.household.paid.payments import PaymentState
+from wattbook.household.readings.intervals import IntervalStore
+from wattbook.household.readings.reviews import note_changes
 from wattbook.kernel.errors import InvalidInput, NotFound
 from wattbook.registry.interest import InterestRate, interest_rates, put_interest_rate
 

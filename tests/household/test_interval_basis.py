@@ -8,16 +8,16 @@ import pytest
 from tests.household.test_bill_run import assert_holds, run_of
 from tests.household.village import DAY, HOUR, KWH, MIDNIGHT, NOW, TARIFF, UTILITY, billed, found, measure
 from wattbook.db.engine import Database
-from wattbook.household.account import account_of
-from wattbook.household.assessment import PER_PERIOD, Lines
-from wattbook.household.billing import bill_period
-from wattbook.household.corrections import Outcome, receive_payments
-from wattbook.household.documents import Bill, bills_of_households, corrected, credit_notes_of_bills
-from wattbook.household.interval_schema import Interval
-from wattbook.household.intervals import IntervalStore
-from wattbook.household.payments import ChargedInterval, PaymentInformation, PaymentState
-from wattbook.household.reassessment import assess_again
-from wattbook.household.reviews import note_changes
+from wattbook.household.accounts.account import account_of
+from wattbook.household.bills.billing import bill_period
+from wattbook.household.bills.corrections import Outcome, receive_payments
+from wattbook.household.bills.documents import Bill, bills_of_households, corrected, credit_notes_of_bills
+from wattbook.household.bills.reassessment import assess_again
+from wattbook.household.paid.assessment import PER_PERIOD, Lines
+from wattbook.household.paid.payments import ChargedInterval, PaymentInformation, PaymentState
+from wattbook.household.readings.interval_schema import Interval
+from wattbook.household.readings.intervals import IntervalStore
+from wattbook.household.readings.reviews import note_changes
 from wattbook.household.work_list import Kind, open_work
 from wattbook.kernel.units import Energy
 from wattbook.registry.meters import OBIS_IMPORT

@@ -15,9 +15,9 @@ import pytest
 from tests.household.crashing import LATE
 from tests.household.village import HOUR, MIDNIGHT, NOW, hourly, measure
 from wattbook.db.engine import Database
-from wattbook.household import interval_files
-from wattbook.household.interval_schema import SCHEMA
-from wattbook.household.intervals import Interval, IntervalStore, MeterSpan
+from wattbook.household.readings import interval_files
+from wattbook.household.readings.interval_schema import SCHEMA
+from wattbook.household.readings.intervals import Interval, IntervalStore, MeterSpan
 from wattbook.registry.meters import OBIS_EXPORT, OBIS_IMPORT
 
 DAY = MeterSpan("M1", OBIS_IMPORT, MIDNIGHT, MIDNIGHT + 24 * HOUR)

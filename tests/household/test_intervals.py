@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.household.village import HOUR, MIDNIGHT, NOW, hourly, measure
 from wattbook.db.engine import Database
-from wattbook.household.intervals import Interval, IntervalStore, MeterEnergy, MeterSpan, readings
+from wattbook.household.readings.intervals import Interval, IntervalStore, MeterEnergy, MeterSpan, readings
 from wattbook.kernel.errors import Conflict, InvalidInput
 from wattbook.registry.meters import OBIS_EXPORT, OBIS_IMPORT
 

@@ -9,9 +9,9 @@ from sqlalchemy import text
 from tests.household.village import DAY, KWH, NOW, TARIFF, billed, found, hourly, measure, paid
 from wattbook.console.houses import house_row
 from wattbook.db.engine import Database
-from wattbook.household.corrections import receive_payments
-from wattbook.household.intervals import IntervalStore
-from wattbook.household.listing import houses_after
+from wattbook.household.accounts.listing import houses_after
+from wattbook.household.bills.corrections import receive_payments
+from wattbook.household.readings.intervals import IntervalStore
 from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.units import Money
 from wattbook.registry.contracts import ALWAYS, Contract, add_contract

@@ -32,15 +32,15 @@ from wattbook.billing.registers import put_issuer
 from wattbook.book.accounts import Account
 from wattbook.book.statements import balances
 from wattbook.db.engine import Database
-from wattbook.household.account import account_of
-from wattbook.household.assessment import Lines
-from wattbook.household.billing import bill_period
-from wattbook.household.corrections import receive_payments
-from wattbook.household.documents import Bill, corrected, credit_notes_of_bills
-from wattbook.household.dues import Due, dues
-from wattbook.household.intervals import Interval, IntervalStore
-from wattbook.household.moves import move_in, move_out
-from wattbook.household.tending import check_houses
+from wattbook.household.accounts.account import account_of
+from wattbook.household.accounts.tending import check_houses
+from wattbook.household.bills.billing import bill_period
+from wattbook.household.bills.corrections import receive_payments
+from wattbook.household.bills.documents import Bill, corrected, credit_notes_of_bills
+from wattbook.household.bills.dues import Due, dues
+from wattbook.household.bills.moves import move_in, move_out
+from wattbook.household.paid.assessment import Lines
+from wattbook.household.readings.intervals import Interval, IntervalStore
 from wattbook.household.work_list import Kind, open_work
 from wattbook.kernel.errors import Conflict, InvalidInput, NotFound, Refused
 from wattbook.kernel.units import Energy

@@ -8,12 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tests.household.home import live, local, read
 from tests.household.village import DAY, KWH, NOW, OCTOBER, TARIFF, UTILITY, billed, found, hourly, measure, paid
 from wattbook.db.engine import Database
-from wattbook.household.bill_run import BillRun
-from wattbook.household.corrections import receive_payments
-from wattbook.household.intervals import IntervalStore
-from wattbook.household.notices import About, Notice, notices_of_house
-from wattbook.household.payments import PaymentState
-from wattbook.household.watching import look_at_houses
+from wattbook.household.accounts.watching import look_at_houses
+from wattbook.household.bills.corrections import receive_payments
+from wattbook.household.bills.notices import About, Notice, notices_of_house
+from wattbook.household.paid.payments import PaymentState
+from wattbook.household.readings.intervals import IntervalStore
+from wattbook.household.runs.bill_run import BillRun
 from wattbook.kernel.units import Energy
 from wattbook.registry.households import Household, add_households
 from wattbook.simulate.households import Car, House, home_quarters

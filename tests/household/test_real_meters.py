@@ -18,19 +18,20 @@ from tests.household.test_intake_markets import mscons
 from tests.household.village import GRID, TARIFF, UTILITY, found
 from wattbook.book.audit import audit
 from wattbook.db.engine import Database
-from wattbook.household import documents, vee
-from wattbook.household.assessment import assess
-from wattbook.household.billing import bill_period
+from wattbook.household.bills import documents
+from wattbook.household.bills.billing import bill_period
+from wattbook.household.bills.documents import Bill
 from wattbook.household.checks import CHECKS
-from wattbook.household.documents import Bill
-from wattbook.household.intake.admission import take_in
-from wattbook.household.intake.csv_layout import CsvLayout
-from wattbook.household.intake.csv_rows import read_csv
-from wattbook.household.intake.items import IMPORT, IntervalReading
-from wattbook.household.intake.local_time import starts_of_day
-from wattbook.household.intake.mscons import read_mscons
-from wattbook.household.intervals import Interval, IntervalStore, MeterSpan
-from wattbook.household.reading_rows import Channel, set_channels
+from wattbook.household.paid.assessment import assess
+from wattbook.household.readings import vee
+from wattbook.household.readings.intake.admission import take_in
+from wattbook.household.readings.intake.csv_layout import CsvLayout
+from wattbook.household.readings.intake.csv_rows import read_csv
+from wattbook.household.readings.intake.items import IMPORT, IntervalReading
+from wattbook.household.readings.intake.local_time import starts_of_day
+from wattbook.household.readings.intake.mscons import read_mscons
+from wattbook.household.readings.intervals import Interval, IntervalStore, MeterSpan
+from wattbook.household.readings.reading_rows import Channel, set_channels
 from wattbook.household.work_list import Kind, open_work
 from wattbook.registry import meters
 from wattbook.registry.households import Household, add_households

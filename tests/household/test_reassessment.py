@@ -27,18 +27,19 @@ from wattbook.book.accounts import ENERGY, Account
 from wattbook.book.audit import audit
 from wattbook.book.statements import balances
 from wattbook.db.engine import Database
-from wattbook.household import documents, vee
-from wattbook.household.assessment import Charge, assess
-from wattbook.household.billing import bill_period
+from wattbook.household.bills import documents
+from wattbook.household.bills.billing import bill_period
+from wattbook.household.bills.corrections import receive_payments
+from wattbook.household.bills.documents import Bill, CreditNote
+from wattbook.household.bills.notices import notices_of_house
+from wattbook.household.bills.reassessment import assess_again
 from wattbook.household.checks import CHECKS
-from wattbook.household.corrections import receive_payments
-from wattbook.household.documents import Bill, CreditNote
-from wattbook.household.intake.admission import take_in
-from wattbook.household.intake.items import IMPORT, IntervalReading, RegisterReading
-from wattbook.household.intervals import Interval, IntervalStore, MeterSpan
-from wattbook.household.notices import notices_of_house
-from wattbook.household.payments import PaymentState
-from wattbook.household.reassessment import assess_again
+from wattbook.household.paid.assessment import Charge, assess
+from wattbook.household.paid.payments import PaymentState
+from wattbook.household.readings import vee
+from wattbook.household.readings.intake.admission import take_in
+from wattbook.household.readings.intake.items import IMPORT, IntervalReading, RegisterReading
+from wattbook.household.readings.intervals import Interval, IntervalStore, MeterSpan
 from wattbook.household.work_list import Kind, close_item, open_work
 from wattbook.kernel.errors import Conflict, InvalidInput, NotFound
 from wattbook.registry.meters import OBIS_IMPORT

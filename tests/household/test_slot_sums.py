@@ -11,9 +11,9 @@ import pytest
 
 from tests.household.village import KWH, NOW
 from wattbook.db.engine import Database
-from wattbook.household import interval_files
-from wattbook.household.intervals import Interval, IntervalStore, Manifest, readings
-from wattbook.household.slot_sums import Asked, Register, SlotSums, connect, sum_periods, sum_slots
+from wattbook.household.readings import interval_files
+from wattbook.household.readings.intervals import Interval, IntervalStore, Manifest, readings
+from wattbook.household.readings.slot_sums import Asked, Register, SlotSums, connect, sum_periods, sum_slots
 from wattbook.registry.meters import OBIS_EXPORT, OBIS_IMPORT
 from wattbook.tariffs.catalogue import household_tariff
 from wattbook.tariffs.hours import bounds, slot_of

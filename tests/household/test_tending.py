@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 from tests.household.village import KWH, NOW, billed, found, hourly, measure
 from wattbook.db.engine import Database
-from wattbook.household.documents import credit_notes_of_bills
-from wattbook.household.intervals import IntervalStore
-from wattbook.household.reviews import note_changes
-from wattbook.household.tending import check_houses, last_week, tend
+from wattbook.household.accounts.tending import check_houses, last_week, tend
+from wattbook.household.bills.documents import credit_notes_of_bills
+from wattbook.household.readings.intervals import IntervalStore
+from wattbook.household.readings.reviews import note_changes
 from wattbook.household.work_list import Kind, open_work
 
 

@@ -5,10 +5,10 @@ from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.household.billing import Utility, bill_period
-from wattbook.household.documents import Bill
-from wattbook.household.intervals import Interval, IntervalStore, readings
-from wattbook.household.payments import PaymentInformation, PaymentState
+from wattbook.household.bills.billing import Utility, bill_period
+from wattbook.household.bills.documents import Bill
+from wattbook.household.paid.payments import PaymentInformation, PaymentState
+from wattbook.household.readings.intervals import Interval, IntervalStore, readings
 from wattbook.kernel.errors import WattbookError
 from wattbook.kernel.identifiers import Eic
 from wattbook.registry import customers, households, meters, parties

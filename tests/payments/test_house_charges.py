@@ -14,10 +14,10 @@ from tests.payments.test_http import send
 from tests.payments.world import HOUSE, build, document, prove
 from wattbook.config import Settings
 from wattbook.db.engine import Database
-from wattbook.household.corrections import receive_payments
-from wattbook.household.documents import credit_notes_of_bills
-from wattbook.household.intervals import IntervalStore
-from wattbook.household.payments import ChargedInterval, PaymentInformation
+from wattbook.household.bills.corrections import receive_payments
+from wattbook.household.bills.documents import credit_notes_of_bills
+from wattbook.household.paid.payments import ChargedInterval, PaymentInformation
+from wattbook.household.readings.intervals import IntervalStore
 
 
 async def test_a_signed_charge_is_assessed_with_its_answer(database: Database, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 from tests.charging.world import HOUR, posted
 from tests.payments.world import HOUSE, INVOICE, NEIGHBOURS, NOW, SENDER, SESSION, TOP_UP, build, document, prove, won
 from wattbook.db.engine import Database
-from wattbook.household.corrections import payments_of_households
-from wattbook.household.payments import PaymentState
+from wattbook.household.bills.corrections import payments_of_households
+from wattbook.household.paid.payments import PaymentState
 from wattbook.kernel.errors import InvalidInput
 from wattbook.payments.files import Form, import_lines, read_lines
 from wattbook.payments.intake import Outcome, Receipt, standing, take_in

@@ -10,12 +10,12 @@ import pytest
 from tests.household.village import OCTOBER, SERVER, TARIFF, billed, found, measure
 from wattbook.book.audit import audit
 from wattbook.db.engine import Database
-from wattbook.household.assessment import Lines
-from wattbook.household.billing import period_in_utc
+from wattbook.household.bills.billing import period_in_utc
+from wattbook.household.bills.corrections import Outcome, receive_payments
+from wattbook.household.bills.documents import corrected, credit_notes_of_bills
 from wattbook.household.checks import CHECKS
-from wattbook.household.corrections import Outcome, receive_payments
-from wattbook.household.documents import corrected, credit_notes_of_bills
-from wattbook.household.intervals import IntervalStore
+from wattbook.household.paid.assessment import Lines
+from wattbook.household.readings.intervals import IntervalStore
 from wattbook.kernel.units import Energy
 from wattbook.registry.meters import OBIS_IMPORT
 from wattbook.simulate.households import Car, House, home_charges, home_quarters, home_readings, quarter_mwh

@@ -10,7 +10,7 @@ from wattbook.api.access import administrator
 from wattbook.api.changes import Document, note
 from wattbook.api.documents import Exact
 from wattbook.api.services import Services
-from wattbook.household.closing import ClosedBilling, close_billing, closed_billings
+from wattbook.household.bills.closing import ClosedBilling, close_billing, closed_billings
 from wattbook.kernel.units import Energy
 from wattbook.tariffs.period import BillingPeriod
 

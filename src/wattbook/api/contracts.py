@@ -8,8 +8,8 @@ from pydantic import BaseModel, Field
 
 from wattbook.api.changes import Document, Text, note
 from wattbook.api.services import Services
-from wattbook.household.account import house_of
-from wattbook.household.moves import move_in, move_out
+from wattbook.household.accounts.account import house_of
+from wattbook.household.bills.moves import move_in, move_out
 from wattbook.registry.contracts import Contract, contracts_of_households
 from wattbook.registry.households import CONTRACT_W_MAX
 

@@ -11,9 +11,9 @@ from pydantic import BaseModel, PlainSerializer
 from wattbook.book.audit import Proof
 from wattbook.charging.events import SessionView
 from wattbook.charging.views import Refusal
-from wattbook.household.assessment import Lines
-from wattbook.household.documents import Bill, CreditNote, corrected, standing
-from wattbook.household.estimation import Estimate
+from wattbook.household.bills.documents import Bill, CreditNote, corrected, standing
+from wattbook.household.paid.assessment import Lines
+from wattbook.household.readings.estimation import Estimate
 from wattbook.kernel.units import Currency, Energy, Money
 from wattbook.registry.presence import StationOverview
 

@@ -16,10 +16,10 @@ from wattbook.api.household_documents import (
 )
 from wattbook.api.services import Services
 from wattbook.billing.houses import numbers_of
-from wattbook.household import notices
-from wattbook.household.account import account_of, day_of, house_of
-from wattbook.household.intervals import IntervalStore
-from wattbook.household.listing import houses_after
+from wattbook.household.accounts.account import account_of, day_of, house_of
+from wattbook.household.accounts.listing import houses_after
+from wattbook.household.bills import notices
+from wattbook.household.readings.intervals import IntervalStore
 from wattbook.kernel.errors import NotFound
 
 Month = Annotated[

@@ -8,13 +8,13 @@ from typing import Self
 from pydantic import BaseModel
 
 from wattbook.api.documents import BillDocument, BillLines, Exact
-from wattbook.household.account import Account, Billed, DayAccount, DayUse, ReadingUse
-from wattbook.household.account_rows import PaidCharge
-from wattbook.household.assessment import Assessment, Lines
-from wattbook.household.forecast import Expected, Forecast
-from wattbook.household.listing import ListedHouse
-from wattbook.household.notices import Notice
-from wattbook.household.tiers import Tier, TierUse
+from wattbook.household.accounts.account import Account, Billed, DayAccount, DayUse, ReadingUse
+from wattbook.household.accounts.account_rows import PaidCharge
+from wattbook.household.accounts.forecast import Expected, Forecast
+from wattbook.household.accounts.listing import ListedHouse
+from wattbook.household.accounts.tiers import Tier, TierUse
+from wattbook.household.bills.notices import Notice
+from wattbook.household.paid.assessment import Assessment, Lines
 from wattbook.kernel.units import Currency, Energy, Money
 
 DOCUMENTS = "/api/v1/documents"

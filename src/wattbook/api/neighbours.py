@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wattbook.billing.documents import Kind
 from wattbook.billing.listing import find_document
 from wattbook.config import Settings
-from wattbook.household.corrections import receive_payments
-from wattbook.household.documents import bills_of_households
-from wattbook.household.intervals import IntervalStore
-from wattbook.household.payments import PaymentInformation, PaymentState
+from wattbook.household.bills.corrections import receive_payments
+from wattbook.household.bills.documents import bills_of_households
+from wattbook.household.paid.payments import PaymentInformation, PaymentState
+from wattbook.household.readings.intervals import IntervalStore
 from wattbook.kernel.errors import NotFound
 from wattbook.payments.ports import Debtor, HousePayment, HouseReceipt, Neighbours
 

@@ -14,9 +14,9 @@ from wattbook.api.bodies import json_body
 from wattbook.api.documents import CreditNoteDocument, Exact
 from wattbook.api.errors import complaints
 from wattbook.api.services import Services
-from wattbook.household.corrections import Outcome, Receipt, keep_unreadable_payment, receive_payments
-from wattbook.household.intervals import IntervalStore
-from wattbook.household.payments import PaymentInformation, PaymentState
+from wattbook.household.bills.corrections import Outcome, Receipt, keep_unreadable_payment, receive_payments
+from wattbook.household.paid.payments import PaymentInformation, PaymentState
+from wattbook.household.readings.intervals import IntervalStore
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.units import Energy, Money

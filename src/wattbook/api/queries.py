@@ -21,7 +21,7 @@ from wattbook.api.documents import (
 )
 from wattbook.api.services import Services
 from wattbook.charging import views
-from wattbook.household.documents import bills_of_households, credit_notes_of_bills, estimates_of_bills
+from wattbook.household.bills.documents import bills_of_households, credit_notes_of_bills, estimates_of_bills
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import InvalidInput, NotFound
 from wattbook.registry.households import find_households

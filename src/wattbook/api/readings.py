@@ -16,15 +16,16 @@ from wattbook.api.bodies import json_body
 from wattbook.api.documents import Exact
 from wattbook.api.errors import BodyTooLarge
 from wattbook.api.services import Services
-from wattbook.household import reading_rows, vee, work_list
-from wattbook.household.intake.admission import take_in
-from wattbook.household.intake.csv_layout import shipped_layouts
-from wattbook.household.intake.formats import FORMATS, reader_of
-from wattbook.household.intake.items import Item
-from wattbook.household.intake.push import read_push
-from wattbook.household.intake.report import Report
-from wattbook.household.intervals import Interval, IntervalStore, MeterSpan
-from wattbook.household.reassessment import assess_again
+from wattbook.household import work_list
+from wattbook.household.bills.reassessment import assess_again
+from wattbook.household.readings import reading_rows, vee
+from wattbook.household.readings.intake.admission import take_in
+from wattbook.household.readings.intake.csv_layout import shipped_layouts
+from wattbook.household.readings.intake.formats import FORMATS, reader_of
+from wattbook.household.readings.intake.items import Item
+from wattbook.household.readings.intake.push import read_push
+from wattbook.household.readings.intake.report import Report
+from wattbook.household.readings.intervals import Interval, IntervalStore, MeterSpan
 from wattbook.household.work_list import Kind, WorkItem
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import InvalidInput

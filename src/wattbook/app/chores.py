@@ -17,9 +17,9 @@ from wattbook.book.posting import expire_holds
 from wattbook.charging.history import roll_up, tend_meter_values
 from wattbook.config import Settings
 from wattbook.db.engine import Database
-from wattbook.household.intervals import IntervalStore
-from wattbook.household.tending import check_houses, tend
-from wattbook.household.watching import look_at_houses
+from wattbook.household.accounts.tending import check_houses, tend
+from wattbook.household.accounts.watching import look_at_houses
+from wattbook.household.readings.intervals import IntervalStore
 from wattbook.kernel.clock import Clock
 from wattbook.ocpp.local_lists import keep_in_step
 from wattbook.ocpp.prepaid import prepaid_subscriber

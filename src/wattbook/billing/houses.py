@@ -17,8 +17,8 @@ from wattbook.billing.issuing import issue
 from wattbook.billing.parties import Issuer, LegalParty
 from wattbook.billing.registers import find_issuer, find_recipients
 from wattbook.book.transfers import fact_id
-from wattbook.household.assessment import Lines
-from wattbook.household.documents import Bill, CreditNote, bills_of_households, credit_notes_of_bills
+from wattbook.household.bills.documents import Bill, CreditNote, bills_of_households, credit_notes_of_bills
+from wattbook.household.paid.assessment import Lines
 
 PRODUCTS: Final = ("base", "energy", "climate", "fuel", "fund", "rounding")
 """The lines of a bill beside its VAT, as the household room names them."""

@@ -28,7 +28,7 @@ from wattbook.tariffs.period import BillingPeriod
 
 if TYPE_CHECKING:
     from wattbook.db.engine import Database
-    from wattbook.household.bill_run import RunReport
+    from wattbook.household.runs.bill_run import RunReport
 
 verbs = typer.Typer()
 
@@ -65,9 +65,9 @@ async def _run(
 ) -> "RunReport":
     from wattbook.app.databases import readable_database
     from wattbook.db.engine import Database
-    from wattbook.household.bill_run import BillRun
-    from wattbook.household.billing import Utility
-    from wattbook.household.intervals import IntervalStore
+    from wattbook.household.bills.billing import Utility
+    from wattbook.household.readings.intervals import IntervalStore
+    from wattbook.household.runs.bill_run import BillRun
 
     party = party or settings.party
     with readable_database(settings) as url, _bar() as (bar, task):

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wattbook.cli.people import BY
 from wattbook.cli.work import done
 from wattbook.config import Settings
-from wattbook.household.closing import ClosedBilling, close_billing, closed_billings
+from wattbook.household.bills.closing import ClosedBilling, close_billing, closed_billings
 from wattbook.kernel.clock import system_clock
 from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.units import Energy

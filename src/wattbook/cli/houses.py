@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wattbook.cli.people import BY
 from wattbook.cli.work import done
 from wattbook.config import Settings
-from wattbook.household import moves
-from wattbook.household.account import house_of
+from wattbook.household.accounts.account import house_of
+from wattbook.household.bills import moves
 from wattbook.kernel.clock import system_clock
 from wattbook.kernel.errors import InvalidInput
 from wattbook.registry.changes import Change, record_changes

@@ -12,14 +12,14 @@ from rich.table import Table
 
 from wattbook.config import Settings
 from wattbook.db.engine import Database
-from wattbook.household import tending
-from wattbook.household.intake.admission import take_in
-from wattbook.household.intake.formats import FORMATS, reader_of
-from wattbook.household.intake.items import FILE_BYTES_MAX, Item
-from wattbook.household.intake.report import Report
-from wattbook.household.intervals import IntervalStore
-from wattbook.household.reassessment import assess_again
-from wattbook.household.tending import Tended
+from wattbook.household.accounts import tending
+from wattbook.household.accounts.tending import Tended
+from wattbook.household.bills.reassessment import assess_again
+from wattbook.household.readings.intake.admission import take_in
+from wattbook.household.readings.intake.formats import FORMATS, reader_of
+from wattbook.household.readings.intake.items import FILE_BYTES_MAX, Item
+from wattbook.household.readings.intake.report import Report
+from wattbook.household.readings.intervals import IntervalStore
 from wattbook.kernel.clock import system_clock
 from wattbook.kernel.errors import InvalidInput
 

@@ -25,7 +25,7 @@ from wattbook.console.houses import houses_page
 from wattbook.console.parts import box, head, heading, text
 from wattbook.console.style import CSS, LOGO
 from wattbook.db.engine import Database
-from wattbook.household.account import Account
+from wattbook.household.accounts.account import Account
 from wattbook.kernel.clock import Clock
 from wattbook.kernel.errors import WattbookError
 

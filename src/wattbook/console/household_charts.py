@@ -10,8 +10,8 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from wattbook.console.style import DRAWN, FED_IN
-from wattbook.household.account import Account, DayAccount
-from wattbook.household.tiers import tiers_at
+from wattbook.household.accounts.account import Account, DayAccount
+from wattbook.household.accounts.tiers import tiers_at
 from wattbook.kernel.units import Energy
 from wattbook.tariffs.hours import slot_at
 

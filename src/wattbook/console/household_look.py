@@ -11,10 +11,10 @@ from wattbook.billing.houses import numbers_of
 from wattbook.config import Settings
 from wattbook.console.pacing import Paced, Seen
 from wattbook.db.engine import Database
-from wattbook.household.account import Account, DayAccount, account_of, day_of
-from wattbook.household.intervals import IntervalStore
-from wattbook.household.listing import ListedHouse, houses_after
-from wattbook.household.notices import Notice, notices_of_house
+from wattbook.household.accounts.account import Account, DayAccount, account_of, day_of
+from wattbook.household.accounts.listing import ListedHouse, houses_after
+from wattbook.household.bills.notices import Notice, notices_of_house
+from wattbook.household.readings.intervals import IntervalStore
 from wattbook.kernel.clock import Clock
 from wattbook.kernel.errors import WattbookError
 

@@ -11,11 +11,11 @@ from nicegui import ui
 from wattbook.console import words
 from wattbook.console.household_look import HouseLook
 from wattbook.console.parts import box, head, heading, text
-from wattbook.household.account import Account, Billed
-from wattbook.household.account_rows import PaidCharge
-from wattbook.household.forecast import Forecast
-from wattbook.household.notices import About, Notice
-from wattbook.household.tiers import TierUse
+from wattbook.household.accounts.account import Account, Billed
+from wattbook.household.accounts.account_rows import PaidCharge
+from wattbook.household.accounts.forecast import Forecast
+from wattbook.household.accounts.tiers import TierUse
+from wattbook.household.bills.notices import About, Notice
 from wattbook.kernel.units import Currency, Money
 
 CHARGES_SHOWN_MAX: Final = 40

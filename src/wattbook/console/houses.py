@@ -12,7 +12,7 @@ from wattbook.console import words
 from wattbook.console.household_look import HouseLooks
 from wattbook.console.parts import box, head, heading, text
 from wattbook.console.style import CSS, LOGO
-from wattbook.household.listing import ListedHouse
+from wattbook.household.accounts.listing import ListedHouse
 
 ROWS_A_PAGE: Final = 50
 _HOUSE: Final = """

