@@ -6,8 +6,8 @@ nothing between it and the driver: the least that a transfer at a time can cost.
 through the toolkit that our side uses too. Everybody commits with fsync. Transfers go from 500 wallets to one account,
 the worst case for a lock: every transfer touches the same row.
 
-A machine is not equally fast all the time, so both sides are measured in turns, several times over. A ratio is the
-median of the ratios of the turns.
+A machine is not equally fast all the time, its disk least of all, so both sides are measured in turns, several times
+over, and the peer again before each size of batch. A ratio is the median of the ratios of the turns.
 """
 
 import random
@@ -32,9 +32,11 @@ from wattbook.db.migrate import upgrade
 from wattbook.kernel.telemetry import tune_garbage_collection
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-TURNS = 5
+TURNS = 7
+WARM_UP = 50
 BATCHES = {1: 500, 100: 10_000, 1000: 40_000, 8000: 64_000}
-PEER_TRANSFERS = 2_000
+PEER_TRANSFERS = 500
+"""In one of its measurements, of which there are as many in a turn as sizes of batches."""
 WALLETS = 500
 AGAINST = "one statement and one commit a transfer"
 
@@ -99,14 +101,16 @@ async def measure(url: str) -> list[dict[str, float]]:
     choose = random.Random(1)
     turns = []
     for turn in range(TURNS):
-        figures = {"peer": await _peer(url, turn), "toolkit_peer": await _toolkit_peer(database, turn)}
+        figures = {"toolkit_peer": await _toolkit_peer(database, turn)}
+        peers = []
         for size, total in BATCHES.items():
+            peers.append(await _peer(url, f"{turn}:{size}"))
             batches = [
                 [[_pay(f"pay:{turn}:{size}:{n + k}", choose.choice(wallets))] for k in range(size)]
                 for n in range(0, total, size)
             ]
             figures[f"batch_{size}"] = await _ours(database, batches)
-        turns.append(figures)
+        turns.append({"peer": statistics.harmonic_mean(peers)} | figures)
     async with database.snapshot() as connection:
         assert (await audit(connection)).holds
     await database.close()
@@ -143,11 +147,12 @@ async def _toolkit_peer(database: Database, turn: int) -> float:
     return PEER_TRANSFERS / (time.perf_counter() - started)
 
 
-async def _peer(url: str, turn: int) -> float:
+async def _peer(url: str, turn: str) -> float:
     """The same statement in autocommit, prepared, with nothing between it and the driver."""
     async with await AsyncConnection.connect(url, autocommit=True) as connection:
-        started = time.perf_counter()
-        for n in range(PEER_TRANSFERS):
+        for n in range(-WARM_UP, PEER_TRANSFERS):
+            if n == 0:
+                started = time.perf_counter()
             fact = f"peer:{turn}:{n}"
             await connection.execute(
                 "SELECT transfer_one(%s, %s, %s, %s, %s, %s)",
