@@ -8,19 +8,17 @@ often it is found.
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.db.engine import driver_of
 from wattbook.household import tables
+from wattbook.household.bills.bill import Bill, CreditNote
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.units import Money
-
-if TYPE_CHECKING:
-    from wattbook.household.bills.bill import Bill, CreditNote
 
 SHOWN_MAX: Final = 1_000
 
@@ -69,7 +67,7 @@ async def tell(connection: AsyncConnection, notices: Sequence[Notice]) -> int:
     return added.rowcount
 
 
-async def tell_of_bills(connection: AsyncConnection, bills: Sequence["Bill"]) -> None:
+async def tell_of_bills(connection: AsyncConnection, bills: Sequence[Bill]) -> None:
     """By COPY, as bills are added: a bill is added once, and so is its notice."""
     if not bills:
         return
@@ -81,7 +79,7 @@ async def tell_of_bills(connection: AsyncConnection, bills: Sequence["Bill"]) ->
             await copy.write_row((f"bill:{bill.id}", bill.household, "bill", _of_bill(bill), bill.issued_at))
 
 
-async def tell_of_credit_notes(connection: AsyncConnection, notes: Sequence["CreditNote"]) -> None:
+async def tell_of_credit_notes(connection: AsyncConnection, notes: Sequence[CreditNote]) -> None:
     """Those that change what is owed, or make a provisional bill final."""
     changing = [note for note in notes if note.lines.total or note.becomes]
     if changing:
@@ -120,13 +118,13 @@ async def notices_of_house(connection: AsyncConnection, household: str, *, limit
     return [Notice(row[0], row[1], About(row[2]), row[3], row[4]) for row in await connection.execute(wanted)]
 
 
-def _of_bill(bill: "Bill") -> str:
+def _of_bill(bill: Bill) -> str:
     words = f"The bill for {bill.period.first} to {bill.period.last} is {bill.total}"
     part = "; a part of it is an estimate, which a reading that comes later corrects" if bill.estimated_mwh else ""
     return f"{words}{part}."
 
 
-def _of_credit_note(note: "CreditNote") -> str:
+def _of_credit_note(note: CreditNote) -> str:
     first_day = note.bill.rpartition(":")[2]
     is_credit = note.lines.total > 0
     final = " It is final now." if note.becomes == "final" else ""
