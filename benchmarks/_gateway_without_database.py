@@ -14,9 +14,9 @@ import uvloop
 
 from wattbook.kernel.clock import system_clock
 from wattbook.kernel.telemetry import configure_logs, tune_garbage_collection
-from wattbook.ocpp.connections import Entity
-from wattbook.ocpp.management import ManagementEnd
-from wattbook.ocpp.message_handler import Done, InboundMessage, LateAnswer, RejectedFrame
+from wattbook.ocpp.connections.connection import Entity
+from wattbook.ocpp.connections.management import ManagementEnd
+from wattbook.ocpp.connections.message_handler import Done, InboundMessage, LateAnswer, RejectedFrame
 from wattbook.ocpp.messages import (
     Answer,
     Authorization,
@@ -33,7 +33,7 @@ from wattbook.ocpp.messages import (
     TransactionStopped,
     TransactionStoppedAnswer,
 )
-from wattbook.ocpp.transport import Admission
+from wattbook.ocpp.wire.transport import Admission
 
 _ids = count(1)
 _log = structlog.get_logger(__name__)

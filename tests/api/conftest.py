@@ -14,7 +14,7 @@ from wattbook.book.audit import Proof, audit
 from wattbook.config import Settings
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import system_clock
-from wattbook.ocpp.gateway import Gateway
+from wattbook.ocpp.gateway.gateway import Gateway
 from wattbook.simulate.estate import Estate, furnish
 
 

@@ -16,10 +16,10 @@ from wattbook.book.audit import Proof, audit
 from wattbook.config import Settings
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import system_clock
-from wattbook.ocpp.gateway import Gateway
+from wattbook.ocpp.commands.outcomes import Outcomes
+from wattbook.ocpp.connections.station import Commands, Station
+from wattbook.ocpp.gateway.gateway import Gateway
 from wattbook.ocpp.messages import Answer, CommandAnswer, CommandStatus, Reset
-from wattbook.ocpp.outcomes import Outcomes
-from wattbook.ocpp.station import Commands, Station
 
 WAIT_S = 20.0
 

@@ -20,12 +20,12 @@ from wattbook.config import Settings
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import system_clock
 from wattbook.kernel.errors import Unavailable
+from wattbook.ocpp.connections.station import Commands, Station
 from wattbook.ocpp.messages import Answer, SignCertificate, Verbatim, VerbatimAnswer
 from wattbook.ocpp.security.authority import Authority
 from wattbook.ocpp.security.renewal import ask_for_renewals
 from wattbook.ocpp.security.signing import sign
 from wattbook.ocpp.security.tls import station_tls
-from wattbook.ocpp.station import Commands, Station
 from wattbook.simulate.estate import Estate, furnish
 
 

@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.api.deployment import door, eventually
-from tests.ocpp.test_signed import EC_KEY, signed
+from tests.ocpp.wire.test_signed import EC_KEY, signed
 from wattbook.db.engine import Database
-from wattbook.ocpp.errors import PeerRefused
-from wattbook.ocpp.gateway import Gateway
+from wattbook.ocpp.connections.station import Station
+from wattbook.ocpp.gateway.gateway import Gateway
 from wattbook.ocpp.security.signed_values import Verdict, judge_value
-from wattbook.ocpp.station import Station
+from wattbook.ocpp.wire.errors import PeerRefused
 from wattbook.simulate.estate import Estate
 
 METER = ec.generate_private_key(ec.SECP256K1())

@@ -7,8 +7,8 @@ import pytest
 
 from tests.api.deployment import connect, door, eventually
 from wattbook.db.engine import Database
-from wattbook.ocpp.errors import PeerRefused
-from wattbook.ocpp.gateway import Gateway
+from wattbook.ocpp.gateway.gateway import Gateway
+from wattbook.ocpp.wire.errors import PeerRefused
 from wattbook.simulate.estate import Estate
 
 

@@ -9,13 +9,13 @@ import pytest
 
 from tests.api.deployment import WAIT_S, door
 from tests.ocpp.deployment import NOW, Deployment, Puppet, deployed
-from tests.ocpp.test_local_lists import Listing
+from tests.ocpp.told.test_local_lists import Listing
 from wattbook.charging.policy import POLICY
 from wattbook.db.engine import Database
 from wattbook.ocpp.messages import IdToken, Phase, ReportedVariable, Sample, TransactionEvent, VariablesReported
 from wattbook.ocpp.messages import Verbatim as Said
-from wattbook.ocpp.reaper import Patience, reap
-from wattbook.ocpp.told_tariffs import tell_tariffs
+from wattbook.ocpp.told.tariffs_in_force import tell_tariffs
+from wattbook.ocpp.transactions.reaper import Patience, reap
 
 KWH = 1_000_000
 IN_ALL = pytest.mark.parametrize("version", ["1.6", "2.0.1", "2.1"])

@@ -10,10 +10,10 @@ from sqlalchemy import text
 from tests.api.deployment import WAIT_S, door, eventually
 from wattbook.db.engine import Database
 from wattbook.kernel.errors import Unavailable
-from wattbook.ocpp.gateway import Gateway
+from wattbook.ocpp.connections.station import Commands, Station
+from wattbook.ocpp.gateway.gateway import Gateway
 from wattbook.ocpp.messages import Answer, ChangeConfiguration, CommandAnswer, CommandStatus, Verbatim, VerbatimAnswer
 from wattbook.ocpp.security.changeover import version_of
-from wattbook.ocpp.station import Commands, Station
 from wattbook.simulate.estate import Estate
 
 V16, V201 = ("ocpp1.6",), ("ocpp2.0.1",)

@@ -18,10 +18,10 @@ from tests.api.deployment import WAIT_S, connect, door, eventually
 from wattbook.db.engine import Database
 from wattbook.db.jobs import job_app
 from wattbook.kernel.errors import Unavailable
-from wattbook.ocpp.errors import ErrorCode, PeerRefused, RpcError
-from wattbook.ocpp.gateway import Gateway
+from wattbook.ocpp.commands.outcomes import webhook_tasks
+from wattbook.ocpp.gateway.gateway import Gateway
 from wattbook.ocpp.messages import Answer, CommandAnswer, CommandStatus
-from wattbook.ocpp.outcomes import webhook_tasks
+from wattbook.ocpp.wire.errors import ErrorCode, PeerRefused, RpcError
 from wattbook.simulate.estate import Estate
 
 RESET = {"action": "Reset", "payload": {"type": "Soft"}}

@@ -15,8 +15,8 @@ from wattbook.config import Settings
 from wattbook.db.engine import Database
 from wattbook.demo.deployments import free_port
 from wattbook.demo.processes import require_up, serving_process
+from wattbook.ocpp.connections.station import Station
 from wattbook.ocpp.messages import Answer, CommandAnswer, CommandStatus, Reset
-from wattbook.ocpp.station import Station
 from wattbook.simulate.estate import Estate, furnish
 
 RESET = {"action": "Reset", "payload": {"type": "Soft"}}

@@ -26,8 +26,8 @@ from wattbook.db.engine import Database
 from wattbook.demo.deployments import free_port
 from wattbook.demo.processes import require_up, serving_process
 from wattbook.kernel.errors import WattbookError
+from wattbook.ocpp.connections.station import Station
 from wattbook.ocpp.messages import Authorization, IdToken, Sample
-from wattbook.ocpp.station import Station
 from wattbook.registry import stations as registry
 from wattbook.registry.protection import Placement
 from wattbook.simulate.estate import Estate, furnish

@@ -12,9 +12,8 @@ from sqlalchemy import text
 from wattbook.charging.policy import POLICY, Policy
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import ManualClock
-from wattbook.ocpp.errors import ErrorCode, RpcError
-from wattbook.ocpp.frames import JsonObject
-from wattbook.ocpp.gateway import Gateway
+from wattbook.ocpp.connections.station import Station
+from wattbook.ocpp.gateway.gateway import Gateway
 from wattbook.ocpp.messages import (
     Answer,
     ChangeAvailability,
@@ -30,7 +29,8 @@ from wattbook.ocpp.messages import (
     Verbatim,
     VerbatimAnswer,
 )
-from wattbook.ocpp.station import Station
+from wattbook.ocpp.wire.errors import ErrorCode, RpcError
+from wattbook.ocpp.wire.frames import JsonObject
 from wattbook.simulate.estate import Estate, furnish
 
 NOW = datetime.now(UTC).replace(microsecond=0)

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 from wattbook.kernel.clock import ManualClock
 from wattbook.ocpp import messages as m
-from wattbook.ocpp.connections import Connection, Entity
-from wattbook.ocpp.management import ManagementEnd
-from wattbook.ocpp.message_handler import InboundMessage, LateAnswer, RejectedFrame
-from wattbook.ocpp.rpc import RPC_LIMITS, RpcLimits
-from wattbook.ocpp.transport import SOCKET_LIMITS, Admission, Rejection, SocketLimits, UpgradeRequest
-from wattbook.ocpp.turnstile import ARRIVAL_LIMITS, ArrivalLimits
+from wattbook.ocpp.connections.connection import Connection, Entity
+from wattbook.ocpp.connections.management import ManagementEnd
+from wattbook.ocpp.connections.message_handler import InboundMessage, LateAnswer, RejectedFrame
+from wattbook.ocpp.connections.rpc import RPC_LIMITS, RpcLimits
+from wattbook.ocpp.wire.transport import SOCKET_LIMITS, Admission, Rejection, SocketLimits, UpgradeRequest
+from wattbook.ocpp.wire.turnstile import ARRIVAL_LIMITS, ArrivalLimits
 
 NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
 ACCEPTED = m.TokenInfo(m.Authorization.ACCEPTED)

@@ -18,17 +18,17 @@ from wattbook.conformance.versions import VERSIONS as PUBLISHED
 from wattbook.db.embedded import EmbeddedServer
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import system_clock
-from wattbook.ocpp import schemas
 from wattbook.ocpp.catalogue import Entry, entries, markdown
+from wattbook.ocpp.connections.message_handler import InboundMessage, MessageHandler, RejectedFrame
 from wattbook.ocpp.dialects import DIALECTS
 from wattbook.ocpp.dialects.actions import ACTIONS
 from wattbook.ocpp.dialects.exchange import Dialect
-from wattbook.ocpp.errors import ErrorCode, RpcError
-from wattbook.ocpp.frames import Call, JsonObject, Send
-from wattbook.ocpp.inbox import Inbox
-from wattbook.ocpp.message_handler import InboundMessage, MessageHandler, RejectedFrame
+from wattbook.ocpp.gateway.inbox import Inbox
 from wattbook.ocpp.messages import Answer, End, Verbatim
-from wattbook.ocpp.versions import VERSIONS
+from wattbook.ocpp.wire import schemas
+from wattbook.ocpp.wire.errors import ErrorCode, RpcError
+from wattbook.ocpp.wire.frames import Call, JsonObject, Send
+from wattbook.ocpp.wire.versions import VERSIONS
 from wattbook.simulate.estate import Estate, furnish
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "ocpp.md"

@@ -28,7 +28,7 @@ from wattbook.charging.starting import SessionStart, Started, start
 from wattbook.charging.stopping import SessionStop, Stopped, stop
 from wattbook.db.engine import Database
 from wattbook.kernel.errors import Refused
-from wattbook.ocpp.prepaid import prepaid_subscriber
+from wattbook.ocpp.transactions.prepaid import prepaid_subscriber
 from wattbook.payments import checkout, inbox
 from wattbook.payments.cards import card_account
 from wattbook.payments.checkout import Checkout

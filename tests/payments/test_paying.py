@@ -16,8 +16,8 @@ from wattbook.charging.starting import SessionStart, Started, start
 from wattbook.charging.stopping import SessionStop, Stopped, stop
 from wattbook.db.engine import Database
 from wattbook.kernel.errors import Refused
-from wattbook.ocpp.commands import commands_of_station
-from wattbook.ocpp.prepaid import prepaid_subscriber
+from wattbook.ocpp.commands.submission import commands_of_station
+from wattbook.ocpp.transactions.prepaid import prepaid_subscriber
 from wattbook.payments.intake import take_in
 from wattbook.payments.wallets import Warned, change_terms, top_up, warnings_of
 from wattbook.registry.customers import Token, TokenType, add_tokens

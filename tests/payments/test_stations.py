@@ -9,10 +9,10 @@ from wattbook.book.accounts import Account
 from wattbook.book.statements import balances
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import ManualClock
-from wattbook.ocpp.gateway import Gateway
+from wattbook.ocpp.connections.station import Station
+from wattbook.ocpp.gateway.gateway import Gateway
 from wattbook.ocpp.messages import IdToken, RemoteStop, Sample
-from wattbook.ocpp.prepaid import prepaid_subscriber
-from wattbook.ocpp.station import Station
+from wattbook.ocpp.transactions.prepaid import prepaid_subscriber
 from wattbook.payments.wallets import give_back, warnings_of
 from wattbook.simulate.estate import FUNDS, furnish
 

@@ -25,7 +25,7 @@ from wattbook.charging.stopping import SessionStop, Stopped, stop
 from wattbook.config import Settings
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import Clock, system_clock
-from wattbook.ocpp.prepaid import prepaid_subscriber
+from wattbook.ocpp.transactions.prepaid import prepaid_subscriber
 from wattbook.payments import checkout, store
 from wattbook.payments.checkout import Checkout
 from wattbook.payments.operations import carry_out

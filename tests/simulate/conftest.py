@@ -10,11 +10,11 @@ import pytest
 
 from wattbook.kernel.clock import ManualClock, parse_rfc3339
 from wattbook.ocpp import messages as m
-from wattbook.ocpp.connections import Entity
-from wattbook.ocpp.errors import ErrorCode, RpcError
-from wattbook.ocpp.management import ManagementEnd
-from wattbook.ocpp.message_handler import InboundMessage, RejectedFrame
-from wattbook.ocpp.transport import Admission
+from wattbook.ocpp.connections.connection import Entity
+from wattbook.ocpp.connections.management import ManagementEnd
+from wattbook.ocpp.connections.message_handler import InboundMessage, RejectedFrame
+from wattbook.ocpp.wire.errors import ErrorCode, RpcError
+from wattbook.ocpp.wire.transport import Admission
 
 NOW = parse_rfc3339("2026-10-01T12:00:00Z")
 GOOD, BLOCKED, UNKNOWN = "GOOD", "BLOCKED", "UNKNOWN"

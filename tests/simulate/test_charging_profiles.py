@@ -14,9 +14,9 @@ from tests.simulate.conftest import GOOD, NOW, Central
 from wattbook.kernel.clock import ManualClock
 from wattbook.kernel.units import MWH_PER_KWH
 from wattbook.ocpp import messages as m
-from wattbook.ocpp.charging_profiles import ChargingProfile, ChargingProfiles, Limit, Period, Purpose
-from wattbook.ocpp.errors import ErrorCode, PeerRefused
-from wattbook.ocpp.versions import VERSIONS
+from wattbook.ocpp.kept.charging_limits import ChargingProfile, ChargingProfiles, Limit, Period, Purpose
+from wattbook.ocpp.wire.errors import ErrorCode, PeerRefused
+from wattbook.ocpp.wire.versions import VERSIONS
 from wattbook.simulate.evses import Evse
 from wattbook.simulate.sessions import Pace
 from wattbook.simulate.stations import SimulatedStation

@@ -10,8 +10,8 @@ import pytest
 from tests.simulate.conftest import BLOCKED, GOOD, NOW, Central
 from wattbook.kernel.errors import InvalidInput, Refused
 from wattbook.ocpp import messages as m
-from wattbook.ocpp.errors import ErrorCode, RpcError
-from wattbook.ocpp.message_handler import InboundMessage
+from wattbook.ocpp.connections.message_handler import InboundMessage
+from wattbook.ocpp.wire.errors import ErrorCode, RpcError
 from wattbook.simulate.load import LoadLog, LoadPlan, read_log, run_load, write_log
 
 FIRST = NOW - timedelta(days=1)

@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from wattbook.ocpp import schemas
-from wattbook.ocpp.frames import encode_call, encode_result
-from wattbook.ocpp.quirks import profiles, repair, rules_of
-from wattbook.ocpp.schemas import Part
-from wattbook.ocpp.versions import V16, V201, Version
+from wattbook.ocpp.connections.quirks import profiles, repair, rules_of
+from wattbook.ocpp.wire import schemas
+from wattbook.ocpp.wire.frames import encode_call, encode_result
+from wattbook.ocpp.wire.schemas import Part
+from wattbook.ocpp.wire.versions import V16, V201, Version
 from wattbook.simulate.quirks import rewriting, spoil
 
 AT = "2026-10-01T12:00:00Z"

@@ -17,11 +17,11 @@ from wattbook.charging.views import orphans, sessions_between
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import ManualClock, system_clock
 from wattbook.kernel.units import MWH_PER_KWH
-from wattbook.ocpp.frames import JsonObject
-from wattbook.ocpp.gateway import Gateway
+from wattbook.ocpp.gateway.gateway import Gateway
 from wattbook.ocpp.messages import StopReason
-from wattbook.ocpp.transaction_log import missing_events
-from wattbook.ocpp.versions import VERSIONS
+from wattbook.ocpp.transactions.event_log import missing_events
+from wattbook.ocpp.wire.frames import JsonObject
+from wattbook.ocpp.wire.versions import VERSIONS
 from wattbook.simulate.estate import Estate, furnish
 from wattbook.simulate.evses import Evse, Meter
 from wattbook.simulate.fleet import FleetPlan, FleetReport, run_fleet

@@ -12,7 +12,7 @@ from tests.simulate.conftest import GOOD, Central
 from wattbook.kernel.clock import ManualClock
 from wattbook.kernel.units import MWH_PER_KWH
 from wattbook.ocpp import messages as m
-from wattbook.ocpp.versions import V21
+from wattbook.ocpp.wire.versions import V21
 from wattbook.simulate.evses import Evse
 from wattbook.simulate.sessions import Pace
 from wattbook.simulate.stations import SimulatedStation

@@ -15,9 +15,9 @@ from wattbook.api.commands import require_station
 from wattbook.api.services import Services
 from wattbook.db.listener import notify
 from wattbook.kernel.errors import Conflict, NotFound, Unavailable
-from wattbook.ocpp.command_records import Command
-from wattbook.ocpp.commands import submit
-from wattbook.ocpp.onboarding import welcome
+from wattbook.ocpp.commands.records import Command
+from wattbook.ocpp.commands.submission import submit
+from wattbook.ocpp.gateway.onboarding import welcome
 from wattbook.ocpp.security.authority import Authority, Root
 from wattbook.ocpp.security.changeover import root_call, versions_of
 from wattbook.ocpp.security.renewal import ask

@@ -18,8 +18,8 @@ from wattbook.api.bodies import answer, read_body
 from wattbook.api.services import Services
 from wattbook.kernel.addresses import check_url
 from wattbook.kernel.errors import NotFound, Unavailable, WattbookError
-from wattbook.ocpp.command_records import Command, CommandRequest
-from wattbook.ocpp.commands import cancel, commands_of_batch, commands_of_station, find_commands, submit
+from wattbook.ocpp.commands.records import Command, CommandRequest
+from wattbook.ocpp.commands.submission import cancel, commands_of_batch, commands_of_station, find_commands, submit
 from wattbook.registry.changes import Change, record_changes
 from wattbook.registry.stations import acceptances, find_stations
 

@@ -7,7 +7,7 @@ from wattbook.book.audit import Proof
 from wattbook.config import Settings
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import Clock
-from wattbook.ocpp.outcomes import Outcomes
+from wattbook.ocpp.commands.outcomes import Outcomes
 from wattbook.payments.operations import Providers
 
 

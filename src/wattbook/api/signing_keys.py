@@ -10,7 +10,7 @@ from wattbook.api.changes import Document, Limit, note
 from wattbook.api.commands import require_station
 from wattbook.api.services import Services
 from wattbook.kernel.errors import NotFound
-from wattbook.ocpp.onboarding import welcome
+from wattbook.ocpp.gateway.onboarding import welcome
 from wattbook.ocpp.security.signing_keys import (
     PEM_LENGTH_MAX,
     KeyPurpose,

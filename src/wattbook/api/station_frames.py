@@ -13,10 +13,10 @@ from wattbook.api.commands import require_station
 from wattbook.api.queries import in_utc
 from wattbook.api.services import Services
 from wattbook.kernel.errors import NotFound
-from wattbook.ocpp.connections import Direction
-from wattbook.ocpp.journal import FrameFilter, JournalledFrame, frames_of
-from wattbook.ocpp.notices import notices_page
-from wattbook.ocpp.rejections import find_rejected, list_rejected
+from wattbook.ocpp.connections.connection import Direction
+from wattbook.ocpp.journal.frames import FrameFilter, JournalledFrame, frames_of
+from wattbook.ocpp.journal.notices import notices_page
+from wattbook.ocpp.journal.rejections import find_rejected, list_rejected
 
 SEARCHED: timedelta = timedelta(days=1)
 """A search for words looks so far back, unless it is told since when."""

@@ -9,7 +9,8 @@ from wattbook.api.bodies import answer
 from wattbook.api.changes import Document, Text, note
 from wattbook.api.commands import require_station
 from wattbook.api.services import Services
-from wattbook.ocpp.options import (
+from wattbook.ocpp.connections.quirks import Maker, profiles
+from wattbook.ocpp.gateway.options import (
     NOTHING,
     StationOptions,
     all_maker_quirks,
@@ -17,7 +18,6 @@ from wattbook.ocpp.options import (
     set_maker_quirks,
     set_options,
 )
-from wattbook.ocpp.quirks import Maker, profiles
 
 
 class OptionsDocument(Document):

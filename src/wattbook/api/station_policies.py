@@ -16,10 +16,10 @@ from wattbook.api.changes import Document, Text, note
 from wattbook.api.commands import require_station
 from wattbook.api.services import Services
 from wattbook.kernel.errors import NotFound, WattbookError
-from wattbook.ocpp.command_records import Command
-from wattbook.ocpp.local_lists import LocalList, enrol, keep_in_step, lists_of, withdraw
-from wattbook.ocpp.offline_policy import OfflinePolicy, send_policy
-from wattbook.ocpp.tariffs import change_transaction_tariff, set_default_tariffs
+from wattbook.ocpp.commands.records import Command
+from wattbook.ocpp.told.local_lists import LocalList, enrol, keep_in_step, lists_of, withdraw
+from wattbook.ocpp.told.offline_policy import OfflinePolicy, send_policy
+from wattbook.ocpp.told.tariffs import change_transaction_tariff, set_default_tariffs
 from wattbook.registry.offers import offers
 from wattbook.tariffs.ocpi import parse_tariff
 

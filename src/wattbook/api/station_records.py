@@ -14,16 +14,16 @@ from wattbook.api.bodies import answer
 from wattbook.api.changes import Limit
 from wattbook.api.commands import require_station
 from wattbook.api.services import Services
-from wattbook.ocpp.device_model import variables_of
 from wattbook.ocpp.kept.availability import availability_of
+from wattbook.ocpp.kept.device_model import variables_of
 from wattbook.ocpp.kept.generation import alarms_of, controls_of
 from wattbook.ocpp.kept.payments import payments_of, web_payments_of
 from wattbook.ocpp.kept.profiles import profiles_of, schedules_of
 from wattbook.ocpp.kept.reservations import reservations_of
 from wattbook.ocpp.kept.settings import configuration_of
 from wattbook.ocpp.kept.tariffs import tariffs_of
-from wattbook.ocpp.reaper import StuckTransaction, stuck_transactions
-from wattbook.ocpp.told_tariffs import told_of
+from wattbook.ocpp.told.tariffs_in_force import told_of
+from wattbook.ocpp.transactions.reaper import StuckTransaction, stuck_transactions
 
 Read = Callable[[AsyncConnection, str, int], Awaitable[Any]]
 Component = Annotated[str | None, Query(max_length=50)]

@@ -15,9 +15,9 @@ from wattbook.api.changes import Document, Limit, Text, note
 from wattbook.api.commands import require_station
 from wattbook.api.services import Services
 from wattbook.kernel.errors import InvalidInput, WattbookError
-from wattbook.ocpp.command_records import Command, CommandRequest
-from wattbook.ocpp.commands import submit
-from wattbook.ocpp.onboarding import welcome
+from wattbook.ocpp.commands.records import Command, CommandRequest
+from wattbook.ocpp.commands.submission import submit
+from wattbook.ocpp.gateway.onboarding import welcome
 from wattbook.ocpp.security.changeover import (
     NetworkChoice,
     made_password,

@@ -15,7 +15,7 @@ from wattbook.api.bodies import answer
 from wattbook.api.changes import Document, Limit, Text, note
 from wattbook.api.services import Services
 from wattbook.kernel.errors import NotFound
-from wattbook.ocpp.onboarding import dismiss, find_knock, list_knocks, welcome
+from wattbook.ocpp.gateway.onboarding import dismiss, find_knock, list_knocks, welcome
 from wattbook.registry import sites, stations
 from wattbook.registry.parties import Party, Role, add_parties, find_parties
 from wattbook.registry.protection import Placement

@@ -11,7 +11,7 @@ from wattbook.api.changes import Document, note
 from wattbook.api.services import Services
 from wattbook.kernel.addresses import check_url
 from wattbook.kernel.errors import NotFound
-from wattbook.ocpp.webhooks import forget, list_webhooks, register, rotate, valid_secrets, webhook_of
+from wattbook.ocpp.commands.webhooks import forget, list_webhooks, register, rotate, valid_secrets, webhook_of
 
 
 class WebhookDocument(Document):

@@ -21,13 +21,13 @@ from wattbook.household.accounts.tending import check_houses, tend
 from wattbook.household.accounts.watching import look_at_houses
 from wattbook.household.readings.intervals import IntervalStore
 from wattbook.kernel.clock import Clock
-from wattbook.ocpp.local_lists import keep_in_step
-from wattbook.ocpp.prepaid import prepaid_subscriber
-from wattbook.ocpp.reaper import Patience, reap
 from wattbook.ocpp.retention import forget, kept_for
 from wattbook.ocpp.security.renewal import ask_for_renewals
-from wattbook.ocpp.told_costs import tell_costs
-from wattbook.ocpp.told_tariffs import tell_tariffs
+from wattbook.ocpp.told.costs import tell_costs
+from wattbook.ocpp.told.local_lists import keep_in_step
+from wattbook.ocpp.told.tariffs_in_force import tell_tariffs
+from wattbook.ocpp.transactions.prepaid import prepaid_subscriber
+from wattbook.ocpp.transactions.reaper import Patience, reap
 from wattbook.payments.cards import settle_overdue
 from wattbook.payments.daily import reconcile_due
 from wattbook.payments.operations import Providers

@@ -11,7 +11,7 @@ import wattbook.billing.tables
 import wattbook.book.tables
 import wattbook.charging.tables
 import wattbook.household.tables
-import wattbook.ocpp.device_tables
+import wattbook.ocpp.kept.tables
 import wattbook.ocpp.security.tables
 import wattbook.ocpp.tables
 import wattbook.payments.tables

@@ -19,7 +19,7 @@ from wattbook.console import mount_household, mount_overview
 from wattbook.db.engine import Database
 from wattbook.db.jobs import job_app
 from wattbook.kernel.clock import Clock
-from wattbook.ocpp.outcomes import Outcomes, webhook_tasks
+from wattbook.ocpp.commands.outcomes import Outcomes, webhook_tasks
 from wattbook.payments.operations import Providers
 from wattbook.payments.operations import tasks as payment_tasks
 from wattbook.roaming.deployment import PREFIX, Roaming

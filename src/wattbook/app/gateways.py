@@ -22,14 +22,14 @@ from wattbook.db.group_commit import LANES
 from wattbook.kernel.clock import Clock
 from wattbook.kernel.errors import Unavailable
 from wattbook.kernel.telemetry import tune_garbage_collection
-from wattbook.ocpp.gateway import Gateway
-from wattbook.ocpp.limits import arrival_limits, socket_limits
-from wattbook.ocpp.prepaid import prepaid_subscriber
+from wattbook.ocpp.gateway.gateway import Gateway
+from wattbook.ocpp.gateway.limits import arrival_limits, socket_limits
 from wattbook.ocpp.security.authority import Authority
 from wattbook.ocpp.security.desk import CertificateDesk
 from wattbook.ocpp.security.ocsp import Responders
 from wattbook.ocpp.security.tls import ListeningTls
 from wattbook.ocpp.security.tls import read_roots as read_certificates
+from wattbook.ocpp.transactions.prepaid import prepaid_subscriber
 from wattbook.roaming.consent import OcpiConsent
 from wattbook.roaming.deployment import Roaming
 from wattbook.roaming.edge import subscriber

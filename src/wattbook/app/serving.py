@@ -17,7 +17,7 @@ from wattbook.config import Settings
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import Clock, system_clock
 from wattbook.kernel.telemetry import tune_garbage_collection
-from wattbook.ocpp.outcomes import Outcomes
+from wattbook.ocpp.commands.outcomes import Outcomes
 from wattbook.payments.providers.setup import providers_of
 from wattbook.roaming.delivery import announce
 from wattbook.roaming.deployment import Roaming

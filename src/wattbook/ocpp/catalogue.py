@@ -11,12 +11,12 @@ from typing import Final
 
 from msgspec import Struct
 
-from wattbook.ocpp import schemas
 from wattbook.ocpp.controllers.routes import ROUTES
 from wattbook.ocpp.dialects import DIALECTS
 from wattbook.ocpp.dialects.actions import ACTIONS, Action, Block
 from wattbook.ocpp.dialects.exchange import Dialect
 from wattbook.ocpp.messages import End, Verbatim
+from wattbook.ocpp.wire import schemas
 
 RECEIVED_TEST: Final = "tests/ocpp/test_every_message.py::test_a_message_is_answered"
 SENT_TEST: Final = "tests/ocpp/test_every_message.py::test_a_command_reaches_the_station"

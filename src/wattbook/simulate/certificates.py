@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from wattbook.kernel.errors import Refused, Unavailable
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import SignCertificate
 from wattbook.ocpp.security.tls import station_tls
+from wattbook.ocpp.wire.frames import JsonObject
 from wattbook.simulate.stations import SimulatedStation
 
 PATIENCE_S: Final = 30.0

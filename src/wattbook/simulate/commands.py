@@ -12,9 +12,8 @@ from typing import Any, Protocol
 
 from wattbook.kernel.clock import ManualClock
 from wattbook.kernel.errors import Conflict, NotFound
-from wattbook.ocpp.charging_profiles import ChargingProfiles
-from wattbook.ocpp.errors import ErrorCode, RpcError
-from wattbook.ocpp.frames import JsonObject
+from wattbook.ocpp.connections.station import Commands
+from wattbook.ocpp.kept.charging_limits import ChargingProfiles
 from wattbook.ocpp.messages import (
     ChangeAvailability,
     ChangeConfiguration,
@@ -37,7 +36,8 @@ from wattbook.ocpp.messages import (
     Verbatim,
     VerbatimAnswer,
 )
-from wattbook.ocpp.station import Commands
+from wattbook.ocpp.wire.errors import ErrorCode, RpcError
+from wattbook.ocpp.wire.frames import JsonObject
 from wattbook.simulate import settings, smart_charging, tariffs
 from wattbook.simulate.evses import Evse
 from wattbook.simulate.outbox import Retries

@@ -18,9 +18,9 @@ from cryptography import x509
 from wattbook.kernel.clock import ManualClock
 from wattbook.kernel.errors import InvalidInput, WattbookError
 from wattbook.kernel.units import MWH_PER_WH
-from wattbook.ocpp.quirks import rules_of
+from wattbook.ocpp.connections.quirks import rules_of
 from wattbook.ocpp.security.tls import read_roots, station_tls
-from wattbook.ocpp.versions import V16, VERSIONS, Version
+from wattbook.ocpp.wire.versions import V16, VERSIONS, Version
 from wattbook.simulate.evses import Evse, Meter
 from wattbook.simulate.latencies import percentile
 from wattbook.simulate.line import Tally
@@ -48,7 +48,7 @@ class FleetPlan:
         password: of every station (HTTP Basic).
         version: of OCPP, such as `2.0.1`.
         scenario: one of `scenarios.SCENARIOS`, played at each session.
-        quirks: names of profiles in `ocpp/quirks.toml`, in which every station speaks; none: those of the scenario.
+        quirks: names of profiles in `quirks.toml` of OCPP, in which every station speaks; none: those of the scenario.
         roots: certificates that vouch for the other end of a wss URL, PEM.
     """
 

@@ -17,7 +17,8 @@ import structlog
 
 from wattbook.kernel.clock import ManualClock
 from wattbook.kernel.errors import Conflict, Refused, Unavailable, WattbookError
-from wattbook.ocpp.errors import ConnectionLost
+from wattbook.ocpp.connections.station import Commands, Station
+from wattbook.ocpp.connections.station_transactions import Transactions
 from wattbook.ocpp.messages import (
     Answer,
     BootNotification,
@@ -27,9 +28,8 @@ from wattbook.ocpp.messages import (
     StatusNotification,
     TransactionStartedAnswer,
 )
-from wattbook.ocpp.station import Commands, Station
-from wattbook.ocpp.station_transactions import Transactions
-from wattbook.ocpp.versions import V16
+from wattbook.ocpp.wire.errors import ConnectionLost
+from wattbook.ocpp.wire.versions import V16
 from wattbook.simulate.network import Network
 from wattbook.simulate.outbox import Outbox, is_kept, offline_answer
 

@@ -33,10 +33,10 @@ from wattbook.kernel.clock import format_rfc3339, parse_rfc3339, system_clock, u
 from wattbook.kernel.errors import InvalidInput, Refused, Unavailable, WattbookError
 from wattbook.kernel.telemetry import tune_garbage_collection
 from wattbook.ocpp.dialects import DIALECTS
-from wattbook.ocpp.frames import CALL, CALL_ERROR, CALL_RESULT, encode_call
 from wattbook.ocpp.messages import Answer, BootNotification, Request
-from wattbook.ocpp.transport import SUBPROTOCOL_HEADER
-from wattbook.ocpp.versions import V16, VERSIONS
+from wattbook.ocpp.wire.frames import CALL, CALL_ERROR, CALL_RESULT, encode_call
+from wattbook.ocpp.wire.transport import SUBPROTOCOL_HEADER
+from wattbook.ocpp.wire.versions import V16, VERSIONS
 from wattbook.simulate.latencies import percentile
 from wattbook.simulate.load_messages import (
     MESSAGES,

@@ -18,7 +18,6 @@ from wattbook.kernel.clock import format_rfc3339
 from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.units import MWH_PER_WH
 from wattbook.ocpp.dialects.fields import write_time
-from wattbook.ocpp.frames import JsonObject, encode_call
 from wattbook.ocpp.messages import (
     Authorization,
     IdToken,
@@ -32,7 +31,8 @@ from wattbook.ocpp.messages import (
     TransactionStartedAnswer,
     TransactionStopped,
 )
-from wattbook.ocpp.versions import V16, VERSIONS, Version
+from wattbook.ocpp.wire.frames import JsonObject, encode_call
+from wattbook.ocpp.wire.versions import V16, VERSIONS, Version
 
 SAMPLE_STEP: Final = timedelta(seconds=1)
 METERS_BEGAN: Final = datetime(2020, 1, 1, tzinfo=UTC)

@@ -19,7 +19,6 @@ import msgspec
 
 from wattbook.kernel.clock import ManualClock
 from wattbook.kernel.errors import InvalidInput, WattbookError
-from wattbook.ocpp.errors import CallTimedOut, ConnectionLost, ErrorCode, PeerRefused
 from wattbook.ocpp.messages import (
     Answer,
     Authorization,
@@ -36,6 +35,7 @@ from wattbook.ocpp.messages import (
     TransactionStopped,
     TransactionStoppedAnswer,
 )
+from wattbook.ocpp.wire.errors import CallTimedOut, ConnectionLost, ErrorCode, PeerRefused
 
 Say: TypeAlias = Callable[[Request[Any], bool], Awaitable[Answer]]
 """Say it once; with True, as something that happened while nobody listened."""

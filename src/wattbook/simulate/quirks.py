@@ -1,4 +1,4 @@
-"""Stations that speak as some do: wrongly, in the ways that `ocpp/quirks.toml` lists.
+"""Stations that speak as some do: wrongly, in the ways that `ocpp/connections/quirks.toml` lists.
 
 Each rule there says which fault it forgives. Here the same rule is read the other way round: what the station means to
 say is changed until it has that fault, wherever the schema lets it have one. So a vendor that is added to the list is
@@ -13,11 +13,11 @@ from typing import Any, Final
 
 import msgspec
 
-from wattbook.ocpp import schemas
-from wattbook.ocpp.frames import CALL, JsonObject, encode_call
-from wattbook.ocpp.quirks import Rule, profiles
-from wattbook.ocpp.schemas import Part
-from wattbook.ocpp.versions import Version
+from wattbook.ocpp.connections.quirks import Rule, profiles
+from wattbook.ocpp.wire import schemas
+from wattbook.ocpp.wire.frames import CALL, JsonObject, encode_call
+from wattbook.ocpp.wire.schemas import Part
+from wattbook.ocpp.wire.versions import Version
 
 OWN_WORD: Final = "Wattbook"
 """In no list of any version."""

@@ -13,8 +13,8 @@ from typing import Final
 from cryptography import x509
 
 from wattbook.kernel.errors import InvalidInput
-from wattbook.ocpp.quirks import profiles
-from wattbook.ocpp.versions import V16
+from wattbook.ocpp.connections.quirks import profiles
+from wattbook.ocpp.wire.versions import V16
 from wattbook.simulate.certificates import StationKey, come_back_certified, take_certificate
 from wattbook.simulate.network import Network, Outage
 from wattbook.simulate.sessions import Outcome, Pace
@@ -59,7 +59,7 @@ class Scenario:
         lasts_max: simulated, from the driver's coming to the last word.
         feeds_in: the outlet can take energy from a vehicle.
         together: every station of the fleet is connected at the same time.
-        quirks: how it speaks: names of profiles in `ocpp/quirks.toml`.
+        quirks: how it speaks: names of profiles in `ocpp/connections/quirks.toml`.
     """
 
     says: str

@@ -18,9 +18,7 @@ from typing import Protocol, TypeVar
 from wattbook.kernel.clock import ManualClock
 from wattbook.kernel.errors import InvalidInput, WattbookError
 from wattbook.kernel.units import MWH_PER_WH, div_ceil, div_floor
-from wattbook.ocpp.charging_profiles import PHASES, UNLIMITED, VOLTS, Limit
-from wattbook.ocpp.errors import ConnectionLost
-from wattbook.ocpp.frames import JsonObject
+from wattbook.ocpp.kept.charging_limits import PHASES, UNLIMITED, VOLTS, Limit
 from wattbook.ocpp.messages import (
     Answer,
     Authorization,
@@ -35,6 +33,8 @@ from wattbook.ocpp.messages import (
     TransactionStarted,
     TransactionStopped,
 )
+from wattbook.ocpp.wire.errors import ConnectionLost
+from wattbook.ocpp.wire.frames import JsonObject
 from wattbook.simulate.evses import Evse
 from wattbook.simulate.vehicles import Flow, Vehicle, charge, feed_in
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Protocol
 
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import CommandStatus
+from wattbook.ocpp.wire.frames import JsonObject
 from wattbook.simulate.evses import Evse
 from wattbook.simulate.outbox import Retries
 from wattbook.simulate.sessions import Pace

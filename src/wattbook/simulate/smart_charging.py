@@ -9,7 +9,8 @@ from typing import Final, Protocol
 
 from wattbook.kernel.clock import Clock
 from wattbook.kernel.errors import InvalidInput
-from wattbook.ocpp.charging_profiles import (
+from wattbook.ocpp.dialects.fields import write_time
+from wattbook.ocpp.kept.charging_limits import (
     PHASES,
     VOLTS,
     ChargingProfile,
@@ -18,8 +19,7 @@ from wattbook.ocpp.charging_profiles import (
     place_of,
     read_profile,
 )
-from wattbook.ocpp.dialects.fields import write_time
-from wattbook.ocpp.frames import JsonObject
+from wattbook.ocpp.wire.frames import JsonObject
 from wattbook.simulate.evses import Evse
 from wattbook.simulate.sessions import Session
 

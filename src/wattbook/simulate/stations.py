@@ -16,7 +16,7 @@ import structlog
 
 from wattbook.kernel.clock import ManualClock
 from wattbook.kernel.errors import Conflict, NotFound, Refused, WattbookError
-from wattbook.ocpp.charging_profiles import ChargingProfiles
+from wattbook.ocpp.kept.charging_limits import ChargingProfiles
 from wattbook.ocpp.messages import (
     Answer,
     Authorization,
@@ -27,7 +27,7 @@ from wattbook.ocpp.messages import (
     StopReason,
     TransactionStartedAnswer,
 )
-from wattbook.ocpp.versions import V16
+from wattbook.ocpp.wire.versions import V16
 from wattbook.simulate.commands import VerbatimCommand, commands_of
 from wattbook.simulate.evses import Evse
 from wattbook.simulate.line import Address, Line, Speech, Tally

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import CostNoted, CostUpdated
+from wattbook.ocpp.wire.frames import JsonObject
 from wattbook.simulate.evses import Evse
 from wattbook.simulate.sessions import Session
 

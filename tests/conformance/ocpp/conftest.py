@@ -15,9 +15,9 @@ from wattbook.conformance.versions import VERSIONS, JsonObject
 from wattbook.db.embedded import EmbeddedServer
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import system_clock
-from wattbook.ocpp.command_records import Command, CommandRequest
-from wattbook.ocpp.commands import submit
-from wattbook.ocpp.gateway import Gateway
+from wattbook.ocpp.commands.records import Command, CommandRequest
+from wattbook.ocpp.commands.submission import submit
+from wattbook.ocpp.gateway.gateway import Gateway
 from wattbook.ocpp.security.passwords import set_password
 from wattbook.registry.stations import Acceptance, set_acceptance
 from wattbook.simulate.estate import Estate, furnish

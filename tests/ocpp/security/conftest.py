@@ -9,7 +9,7 @@ import pytest
 from tests.ocpp.security.scene import Pool, Scene
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import system_clock
-from wattbook.ocpp.gateway import Gateway
+from wattbook.ocpp.gateway.gateway import Gateway
 from wattbook.ocpp.security.authority import Authority
 from wattbook.ocpp.security.desk import CertificateDesk
 from wattbook.ocpp.security.ocsp import Responders

@@ -14,13 +14,13 @@ from cryptography.x509.oid import NameOID
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import system_clock
 from wattbook.kernel.errors import Unavailable
-from wattbook.ocpp.gateway import Gateway
+from wattbook.ocpp.connections.station import Station
+from wattbook.ocpp.gateway.gateway import Gateway
 from wattbook.ocpp.messages import ContractCertificate, ContractCertificateAnswer
 from wattbook.ocpp.security.authority import Authority
 from wattbook.ocpp.security.passwords import require_profile, set_password
 from wattbook.ocpp.security.signing import sign
 from wattbook.ocpp.security.tls import station_tls
-from wattbook.ocpp.station import Station
 from wattbook.simulate.estate import Estate
 
 KEY = bytes(range(0xEC, 0x100))

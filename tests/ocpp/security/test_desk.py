@@ -17,6 +17,7 @@ from cryptography.x509 import ocsp
 from tests.ocpp.security.scene import KEY, Scene, csr
 from wattbook.kernel.clock import ManualClock, system_clock
 from wattbook.kernel.errors import InvalidInput, Unavailable
+from wattbook.ocpp.connections.station import Station
 from wattbook.ocpp.messages import (
     Authorize,
     CertificateHash,
@@ -34,7 +35,6 @@ from wattbook.ocpp.security.certificates import serial_of
 from wattbook.ocpp.security.ocsp import RESPONSE_BYTES_MAX, Responders, hash_data, own_response
 from wattbook.ocpp.security.signing import RevokedBecause, revoke
 from wattbook.ocpp.security.store import Issued
-from wattbook.ocpp.station import Station
 
 CONTRACT = "KRWTBC12345678"
 WAIT_S = 20.0

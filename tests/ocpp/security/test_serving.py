@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from wattbook.app.serving import serving
 from wattbook.config import Settings
 from wattbook.db.engine import Database
+from wattbook.ocpp.connections.station import Station
 from wattbook.ocpp.security.tls import read_roots, station_tls
-from wattbook.ocpp.station import Station
 from wattbook.simulate.estate import furnish
 
 

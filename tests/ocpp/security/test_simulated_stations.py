@@ -12,7 +12,7 @@ from wattbook.kernel.errors import Refused, Unavailable
 from wattbook.ocpp.security.passwords import require_profile, set_password
 from wattbook.ocpp.security.signing import ISSUED_A_DAY_MAX, issued_to
 from wattbook.ocpp.security.tls import station_tls
-from wattbook.ocpp.versions import VERSIONS
+from wattbook.ocpp.wire.versions import VERSIONS
 from wattbook.simulate.certificates import StationKey, come_back_certified, take_certificate
 from wattbook.simulate.fleet import FleetPlan, run_fleet
 from wattbook.simulate.stations import SimulatedStation

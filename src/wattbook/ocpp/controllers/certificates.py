@@ -5,8 +5,8 @@ from typing import TypeVar, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wattbook.ocpp.connections.message_handler import InboundMessage
 from wattbook.ocpp.controllers.controller import Context, Outcome
-from wattbook.ocpp.message_handler import InboundMessage
 from wattbook.ocpp.messages import ChainStatusQuestion, ContractCertificate, OcspQuestion, SignCertificate
 
 MessageT = TypeVar("MessageT")

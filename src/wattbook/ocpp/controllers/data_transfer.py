@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wattbook.ocpp.connections.message_handler import InboundMessage
 from wattbook.ocpp.controllers.controller import Context
-from wattbook.ocpp.message_handler import InboundMessage
 from wattbook.ocpp.messages import DataTransferAnswer, DataTransferStatus
 
 

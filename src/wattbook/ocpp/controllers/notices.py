@@ -7,17 +7,17 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.kernel.errors import InvalidInput
+from wattbook.ocpp.connections.message_handler import InboundMessage
 from wattbook.ocpp.controllers.controller import Context
 from wattbook.ocpp.dialects.actions import ACTIONS
 from wattbook.ocpp.dialects.fields import whole
+from wattbook.ocpp.journal.notices import Notice, keep
 from wattbook.ocpp.kept import generation
 from wattbook.ocpp.kept.payments import settled
 from wattbook.ocpp.kept.profiles import reported
 from wattbook.ocpp.kept.reservations import change
-from wattbook.ocpp.message_handler import InboundMessage
 from wattbook.ocpp.messages import Verbatim, VerbatimAnswer
-from wattbook.ocpp.notices import Notice, keep
-from wattbook.ocpp.schedules import external_limit, external_limit_cleared
+from wattbook.ocpp.told.schedules import external_limit, external_limit_cleared
 
 log = structlog.get_logger(__name__)
 

@@ -7,11 +7,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.billing.parties import LegalParty
 from wattbook.billing.registers import recipients_by_vat_id
+from wattbook.ocpp.connections.message_handler import InboundMessage
 from wattbook.ocpp.controllers.controller import Context
-from wattbook.ocpp.frames import JsonObject
-from wattbook.ocpp.message_handler import InboundMessage
+from wattbook.ocpp.controllers.vat import checked_vat_number
 from wattbook.ocpp.messages import VatNumberAnswer, VatNumberQuestion
-from wattbook.ocpp.vat import checked_vat_number
+from wattbook.ocpp.wire.frames import JsonObject
 
 TEXT_LENGTH_MAX = 100  # AddressType
 NAME_LENGTH_MAX = 50

@@ -5,11 +5,11 @@ from typing import cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.ocpp import schedules
+from wattbook.ocpp.connections.message_handler import InboundMessage
 from wattbook.ocpp.controllers.controller import Context
-from wattbook.ocpp.message_handler import InboundMessage
+from wattbook.ocpp.journal.notices import Notice, keep
 from wattbook.ocpp.messages import ChargingNeeds, ChargingNeedsAnswer, NeedsStatus
-from wattbook.ocpp.notices import Notice, keep
+from wattbook.ocpp.told import schedules
 
 
 async def charging_needs(

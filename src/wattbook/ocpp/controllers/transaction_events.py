@@ -28,12 +28,13 @@ from wattbook.charging.stopping import SessionStop
 from wattbook.charging.stopping import stop as stop_sessions
 from wattbook.charging.views import find_sessions
 from wattbook.kernel.errors import Refused, WattbookError
-from wattbook.ocpp import notices, transaction_log
+from wattbook.ocpp.commands.remote_starts import Begun, began_by, match
+from wattbook.ocpp.connections.message_handler import InboundMessage
 from wattbook.ocpp.controllers.authorization import UNNAMED_EVSE, accepted_info, refused_info, stop_info
 from wattbook.ocpp.controllers.controller import Context, Outcome
 from wattbook.ocpp.controllers.metering import readings
+from wattbook.ocpp.journal import notices
 from wattbook.ocpp.kept.reservations import USED, change
-from wattbook.ocpp.message_handler import InboundMessage
 from wattbook.ocpp.messages import (
     Phase,
     Sample,
@@ -42,8 +43,8 @@ from wattbook.ocpp.messages import (
     TransactionEvent,
     TransactionEventAnswer,
 )
-from wattbook.ocpp.remote_starts import Begun, began_by, match
-from wattbook.ocpp.transaction_log import Known, Told
+from wattbook.ocpp.transactions import event_log as transaction_log
+from wattbook.ocpp.transactions.event_log import Known, Told
 
 NOBODY = ""
 """The token of a transaction that ended without one."""

@@ -14,18 +14,18 @@ from wattbook.charging.stop_rights import STOPPED_BY_STRANGER, StopRequest, Stop
 from wattbook.charging.stopping import SessionStop
 from wattbook.charging.stopping import stop as stop_sessions
 from wattbook.kernel.errors import Refused, WattbookError
+from wattbook.ocpp.commands.remote_starts import Begun, match
+from wattbook.ocpp.connections.message_handler import InboundMessage
 from wattbook.ocpp.controllers.authorization import UNNAMED_EVSE, accepted_info, refused_info, stop_info
 from wattbook.ocpp.controllers.controller import Context, Outcome
 from wattbook.ocpp.controllers.metering import readings
 from wattbook.ocpp.kept.reservations import USED, change
-from wattbook.ocpp.message_handler import InboundMessage
 from wattbook.ocpp.messages import (
     TransactionStarted,
     TransactionStartedAnswer,
     TransactionStopped,
     TransactionStoppedAnswer,
 )
-from wattbook.ocpp.remote_starts import Begun, match
 
 
 async def start(connection: AsyncConnection, batch: Sequence[InboundMessage], context: Context) -> Sequence[Outcome]:

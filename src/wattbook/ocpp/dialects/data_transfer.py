@@ -5,8 +5,8 @@ from typing import Any
 from wattbook.ocpp.dialects.actions import EITHER
 from wattbook.ocpp.dialects.exchange import Exchange
 from wattbook.ocpp.dialects.fields import without_none
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import DataTransfer, DataTransferAnswer, DataTransferStatus
+from wattbook.ocpp.wire.frames import JsonObject
 
 
 def _data_transfer(payload: JsonObject) -> DataTransfer:

@@ -8,12 +8,12 @@ from typing import Any, Generic, TypeVar
 from jsonschema_rs import Validator
 
 from wattbook.kernel.errors import InvalidInput
-from wattbook.ocpp import schemas
 from wattbook.ocpp.dialects.actions import ACTIONS
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import Answer, End, Request, Verbatim, VerbatimAnswer
-from wattbook.ocpp.schemas import Part
-from wattbook.ocpp.versions import Version
+from wattbook.ocpp.wire import schemas
+from wattbook.ocpp.wire.frames import JsonObject
+from wattbook.ocpp.wire.schemas import Part
+from wattbook.ocpp.wire.versions import Version
 
 AnswerT = TypeVar("AnswerT", bound=Answer)
 RequestT = TypeVar("RequestT", bound=Request[Any])

@@ -6,7 +6,7 @@ from typing import Any
 
 from wattbook.kernel.clock import parse_rfc3339, utc
 from wattbook.kernel.errors import InvalidInput
-from wattbook.ocpp.frames import JsonObject
+from wattbook.ocpp.wire.frames import JsonObject
 
 # Values that fit every integer column and every station's firmware.
 INT32_MAX = 2**31 - 1

@@ -10,8 +10,8 @@ from typing import Any
 
 from wattbook.kernel.clock import parse_rfc3339
 from wattbook.kernel.units import AMOUNT_MAX, MWH_PER_KWH, MWH_PER_WH, div_floor
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import Reading, Sample
+from wattbook.ocpp.wire.frames import JsonObject
 
 DEFAULT_MEASURAND = "Energy.Active.Import.Register"
 DEFAULT_CONTEXT = "Sample.Periodic"

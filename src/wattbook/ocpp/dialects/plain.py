@@ -16,14 +16,12 @@ from msgspec import Meta, Raw, Struct
 
 from wattbook.kernel.clock import parse_rfc3339
 from wattbook.kernel.errors import InvalidInput
-from wattbook.ocpp import schemas
 from wattbook.ocpp.dialects import v16
 from wattbook.ocpp.dialects.exchange import Dialect
 from wattbook.ocpp.dialects.fields import INT32_MAX, PLACE_MAX
 from wattbook.ocpp.dialects.measurands import DEFAULT_CONTEXT, put
 from wattbook.ocpp.dialects.v2.measured import is_measured
 from wattbook.ocpp.dialects.v16.measured import number as number_of
-from wattbook.ocpp.frames import CALL, JsonObject, UniqueId
 from wattbook.ocpp.messages import (
     Answer,
     MeterValues,
@@ -35,7 +33,9 @@ from wattbook.ocpp.messages import (
     TransactionEvent,
     TransactionEventAnswer,
 )
-from wattbook.ocpp.schemas import Part
+from wattbook.ocpp.wire import schemas
+from wattbook.ocpp.wire.frames import CALL, JsonObject, UniqueId
+from wattbook.ocpp.wire.schemas import Part
 
 OPTIONAL: Final = frozenset(
     {

@@ -10,7 +10,7 @@ from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.ocpp.dialects.fields import place
-from wattbook.ocpp.frames import JsonObject
+from wattbook.ocpp.wire.frames import JsonObject
 
 ACCEPTED: Final = "Accepted"
 

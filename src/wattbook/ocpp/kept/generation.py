@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.kernel.clock import parse_rfc3339
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.kept.answered import Answered, json_text
+from wattbook.ocpp.wire.frames import JsonObject
 
 CONTROLS_MAX: Final = 500
 """Of one station; the longest unchanged go first."""

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.kernel.clock import parse_rfc3339
 from wattbook.ocpp.dialects.fields import whole
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.kept.answered import Answered, evse_no, json_text
+from wattbook.ocpp.wire.frames import JsonObject
 
 WAITS_MAX: Final = timedelta(days=1)
 """What a driver began to pay longer ago is not waited for, whatever the station was told."""

@@ -8,10 +8,10 @@ from msgspec import Struct
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.ocpp.device_model import record_values
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.kept.answered import Answered, json_text
+from wattbook.ocpp.kept.device_model import record_values
 from wattbook.ocpp.messages import ReportedVariable
+from wattbook.ocpp.wire.frames import JsonObject
 
 TAKEN = frozenset({"Accepted", "RebootRequired"})
 """It has the value, or will have it after a new start."""

@@ -19,12 +19,12 @@ from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.kernel.errors import Conflict, InvalidInput, Unavailable
-from wattbook.ocpp import command_rows
-from wattbook.ocpp.command_records import CommandRequest
-from wattbook.ocpp.frames import JsonObject
+from wattbook.ocpp.commands.records import CommandRequest
+from wattbook.ocpp.commands.store import versions_spoken
 from wattbook.ocpp.security import store
 from wattbook.ocpp.security.guard import BASIC, MUTUAL_TLS, TLS_BASIC
 from wattbook.ocpp.security.passwords import authorization_key, new_key, new_passphrase
+from wattbook.ocpp.wire.frames import JsonObject
 
 DELIVERED_WITHIN: Final = timedelta(days=7)
 KEY_BYTES_MAX_16: Final = 20  # OCPP 1.6 security extension, 2.3
@@ -47,7 +47,7 @@ class NetworkChoice(Struct, frozen=True):
 
 async def version_of(connection: AsyncConnection, station_id: str) -> str | None:
     """The version of OCPP that a station spoke last; None if it never connected."""
-    return (await command_rows.versions(connection, [station_id])).get(station_id)
+    return (await versions_spoken(connection, [station_id])).get(station_id)
 
 
 def made_password(version: str | None) -> bytes:
@@ -139,7 +139,7 @@ async def plan_profile(connection: AsyncConnection, station_id: str, profile: in
 
 async def versions_of(connection: AsyncConnection, stations: Sequence[str]) -> dict[str, str]:
     """The same for many; who never connected is left out."""
-    return await command_rows.versions(connection, stations)
+    return await versions_spoken(connection, stations)
 
 
 def require_version(station_id: str, version: str | None) -> str:

@@ -17,10 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.kernel.clock import Clock
 from wattbook.kernel.errors import InvalidInput, LimitExceeded, Refused, Unavailable, WattbookError
-from wattbook.ocpp.command_records import CommandRequest
-from wattbook.ocpp.commands import submit
-from wattbook.ocpp.frames import JsonObject
-from wattbook.ocpp.message_handler import InboundMessage
+from wattbook.ocpp.commands.records import CommandRequest
+from wattbook.ocpp.commands.submission import submit
+from wattbook.ocpp.connections.message_handler import InboundMessage
 from wattbook.ocpp.messages import (
     Answer,
     Authorize,
@@ -44,6 +43,7 @@ from wattbook.ocpp.security.contracts import judge_chain, questions_of, read_cha
 from wattbook.ocpp.security.ocsp import Responders, check, is_issuer, own_response
 from wattbook.ocpp.security.ports import ContractProvider
 from wattbook.ocpp.security.signing import Purpose, sign
+from wattbook.ocpp.wire.frames import JsonObject
 
 ASK_AGAIN_AFTER: Final = timedelta(hours=1)
 """When no answer says it itself."""

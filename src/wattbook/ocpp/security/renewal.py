@@ -12,8 +12,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.kernel.errors import WattbookError
-from wattbook.ocpp import command_rows
-from wattbook.ocpp.commands import submit
+from wattbook.ocpp.commands.store import versions_spoken
+from wattbook.ocpp.commands.submission import submit
 from wattbook.ocpp.security import store
 from wattbook.ocpp.security.changeover import renewal_call
 
@@ -43,7 +43,7 @@ async def ask(connection: AsyncConnection, stations: Sequence[str], *, requested
     """Tell these stations now; those that could be told. A station that is away hears of it when it comes."""
     if not stations:
         return []
-    versions = await command_rows.versions(connection, stations)
+    versions = await versions_spoken(connection, stations)
     calls = [renewal_call(station, versions[station], now) for station in stations if station in versions]
     outcomes = await submit(connection, calls, requested_by=requested_by, now=now)
     for call, outcome in zip(calls, outcomes, strict=True):

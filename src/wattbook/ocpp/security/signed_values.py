@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from wattbook.ocpp.security.signed_containers import opened
 from wattbook.ocpp.security.signing_keys import fingerprint_of
-from wattbook.ocpp.signed import PublicKey
+from wattbook.ocpp.wire.signed import PublicKey
 
 ALGORITHM: Final = "ECDSA-secp256r1-SHA256"
 

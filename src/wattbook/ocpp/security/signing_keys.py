@@ -32,7 +32,7 @@ from wattbook.db.engine import Database
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import InvalidInput, LimitExceeded
 from wattbook.ocpp.security.tables import signing_keys
-from wattbook.ocpp.signed import PublicKey
+from wattbook.ocpp.wire.signed import PublicKey
 
 KEYS_MAX: Final = 8
 """Of one station and purpose."""

@@ -16,12 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wattbook.db.engine import Database
 from wattbook.db.group_commit import GroupCommit
 from wattbook.kernel.errors import WattbookError
-from wattbook.ocpp.message_handler import InboundMessage
+from wattbook.ocpp.connections.message_handler import InboundMessage
 from wattbook.ocpp.messages import Sample
 from wattbook.ocpp.security.signed_values import Judged, Verdict, judge_value
 from wattbook.ocpp.security.signing_keys import KeyPurpose, SigningKeys, fingerprint_of
 from wattbook.ocpp.security.tables import signatures
-from wattbook.ocpp.signed import PublicKey
+from wattbook.ocpp.wire.signed import PublicKey
 
 VALUES_MAX: Final = 32
 """Signed values of one message that are judged; checking a signature costs a tenth of a millisecond."""

@@ -15,7 +15,7 @@ from wattbook.ocpp.dialects.v16 import (
     transactions,
 )
 from wattbook.ocpp.dialects.v16.parts import AUTHORIZATIONS
-from wattbook.ocpp.versions import V16
+from wattbook.ocpp.wire.versions import V16
 
 __all__ = ["AUTHORIZATIONS", "DIALECT", "EXCHANGES"]
 

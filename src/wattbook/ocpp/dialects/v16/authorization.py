@@ -6,8 +6,8 @@ from wattbook.ocpp.dialects.actions import MANAGEMENT, STATION
 from wattbook.ocpp.dialects.exchange import Exchange
 from wattbook.ocpp.dialects.fields import nothing
 from wattbook.ocpp.dialects.v16.parts import COMMAND_ANSWER, read_token_info, write_token_info
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import Authorize, AuthorizeAnswer, ClearCache, CommandAnswer, IdToken
+from wattbook.ocpp.wire.frames import JsonObject
 
 
 def _authorize(payload: JsonObject) -> Authorize:

@@ -4,8 +4,8 @@ from typing import Any
 
 from wattbook.ocpp.dialects.actions import STATION
 from wattbook.ocpp.dialects.exchange import Exchange
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import SignCertificate, SignCertificateAnswer
+from wattbook.ocpp.wire.frames import JsonObject
 
 
 def _sign_certificate(payload: JsonObject) -> SignCertificate:

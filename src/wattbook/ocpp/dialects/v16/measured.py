@@ -18,8 +18,8 @@ from wattbook.ocpp.dialects.measurands import (
     POWER_FIELDS,
     SOC,
 )
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import Reading, Sample
+from wattbook.ocpp.wire.frames import JsonObject
 
 # Plain decimals, with the exponent that some firmware prints; anything else is no number.
 NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,2})?")

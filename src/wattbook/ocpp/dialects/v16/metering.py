@@ -7,8 +7,8 @@ from wattbook.ocpp.dialects.exchange import Exchange
 from wattbook.ocpp.dialects.fields import nothing, place, without_none
 from wattbook.ocpp.dialects.v16.measured import read_samples, write_samples
 from wattbook.ocpp.dialects.v16.parts import read_number_id, write_number_id
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import MeterValues, MeterValuesAnswer
+from wattbook.ocpp.wire.frames import JsonObject
 
 
 def _meter_values(payload: JsonObject) -> MeterValues:

@@ -3,8 +3,8 @@
 from wattbook.kernel.errors import InvalidInput
 from wattbook.kernel.units import AMOUNT_MAX, MWH_PER_WH, div_floor
 from wattbook.ocpp.dialects.fields import INT32_MAX, time, whole, without_none, write_time
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import Authorization, CommandAnswer, CommandStatus, IdToken, TokenInfo
+from wattbook.ocpp.wire.frames import JsonObject
 
 ID_TAG_LENGTH_MAX = 20
 

@@ -7,7 +7,6 @@ from wattbook.ocpp.dialects.actions import MANAGEMENT, STATION
 from wattbook.ocpp.dialects.exchange import Exchange
 from wattbook.ocpp.dialects.fields import nothing, without_none, write_time
 from wattbook.ocpp.dialects.v16.parts import COMMAND_ANSWER
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import (
     BootAnswer,
     BootNotification,
@@ -22,6 +21,7 @@ from wattbook.ocpp.messages import (
     Reset,
     ResetKind,
 )
+from wattbook.ocpp.wire.frames import JsonObject
 
 
 def _boot(payload: JsonObject) -> BootNotification:

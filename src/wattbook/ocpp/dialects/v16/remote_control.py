@@ -6,8 +6,8 @@ from wattbook.ocpp.dialects.actions import MANAGEMENT
 from wattbook.ocpp.dialects.exchange import Exchange
 from wattbook.ocpp.dialects.fields import place, without_none
 from wattbook.ocpp.dialects.v16.parts import COMMAND_ANSWER, read_number_id, write_number_id
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import CommandAnswer, IdToken, RemoteStart, RemoteStop, UnlockConnector
+from wattbook.ocpp.wire.frames import JsonObject
 
 
 def _remote_start(payload: JsonObject) -> RemoteStart:

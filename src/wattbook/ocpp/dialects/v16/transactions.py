@@ -15,7 +15,6 @@ from wattbook.ocpp.dialects.v16.parts import (
     write_register,
     write_token_info,
 )
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import (
     IdToken,
     StopReason,
@@ -24,6 +23,7 @@ from wattbook.ocpp.messages import (
     TransactionStopped,
     TransactionStoppedAnswer,
 )
+from wattbook.ocpp.wire.frames import JsonObject
 
 
 def _started(payload: JsonObject) -> TransactionStarted:

@@ -20,7 +20,7 @@ from wattbook.ocpp.dialects.v2 import (
 )
 from wattbook.ocpp.dialects.v2.availability import USED
 from wattbook.ocpp.dialects.v2.transactions import STOP_REASONS
-from wattbook.ocpp.versions import V21, V201
+from wattbook.ocpp.wire.versions import V21, V201
 
 __all__ = ["DIALECT_21", "DIALECT_201", "EXCHANGES", "ONLY_IN_21", "ONLY_IN_201", "STOP_REASONS", "USED"]
 

@@ -14,8 +14,8 @@ from wattbook.ocpp.dialects.v2.parts import (
     write_token,
     write_token_info,
 )
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import Authorize, AuthorizeAnswer, CertificateStatus, ClearCache, CommandAnswer
+from wattbook.ocpp.wire.frames import JsonObject
 
 
 def _authorize(payload: JsonObject) -> Authorize:

@@ -7,8 +7,8 @@ from wattbook.ocpp.dialects.actions import MANAGEMENT, STATION
 from wattbook.ocpp.dialects.exchange import Exchange
 from wattbook.ocpp.dialects.fields import nothing, place, time, without_none, write_time
 from wattbook.ocpp.dialects.v2.parts import COMMAND_ANSWER, read_evse, write_evse
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import ChangeAvailability, CommandAnswer, ConnectorStatus, StatusAnswer, StatusNotification
+from wattbook.ocpp.wire.frames import JsonObject
 
 USED = frozenset(
     {

@@ -7,7 +7,6 @@ from wattbook.ocpp.dialects.actions import STATION
 from wattbook.ocpp.dialects.exchange import Exchange
 from wattbook.ocpp.dialects.fields import whole_or_none, without_none, write_time
 from wattbook.ocpp.dialects.v2.parts import ACCEPTED, FAILED, REJECTED, read_hash, write_hash
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import (
     ChainStatus,
     ChainStatusAnswer,
@@ -19,6 +18,7 @@ from wattbook.ocpp.messages import (
     SignCertificate,
     SignCertificateAnswer,
 )
+from wattbook.ocpp.wire.frames import JsonObject
 
 
 def _sign_certificate(payload: JsonObject) -> SignCertificate:

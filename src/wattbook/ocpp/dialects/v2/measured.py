@@ -19,8 +19,8 @@ from wattbook.ocpp.dialects.measurands import (
     POWER_FIELDS,
     SOC,
 )
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import Reading, Sample
+from wattbook.ocpp.wire.frames import JsonObject
 
 DIGITS_MAX = 40
 """Of a measured value, before or behind the point; one beyond measures nothing and is kept as text."""

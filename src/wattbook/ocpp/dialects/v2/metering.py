@@ -7,8 +7,8 @@ from wattbook.ocpp.dialects.actions import STATION
 from wattbook.ocpp.dialects.exchange import Exchange
 from wattbook.ocpp.dialects.fields import nothing, place
 from wattbook.ocpp.dialects.v2.measured import read_samples, write_samples
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import MeterValues, MeterValuesAnswer
+from wattbook.ocpp.wire.frames import JsonObject
 
 
 def _meter_values(payload: JsonObject) -> MeterValues:

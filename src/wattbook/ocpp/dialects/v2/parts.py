@@ -1,8 +1,8 @@
 """Parts that several messages share."""
 
 from wattbook.ocpp.dialects.fields import place, time, without_none, write_time
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import Authorization, CertificateHash, CommandAnswer, CommandStatus, IdToken, TokenInfo
+from wattbook.ocpp.wire.frames import JsonObject
 
 TOKEN_KIND = "ISO14443"
 """Of a token whose kind was not said: a card by radio."""

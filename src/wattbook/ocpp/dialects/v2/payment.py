@@ -6,8 +6,8 @@ from wattbook.ocpp.dialects.actions import STATION
 from wattbook.ocpp.dialects.exchange import Exchange
 from wattbook.ocpp.dialects.fields import place, whole_or_none, without_none
 from wattbook.ocpp.dialects.v2.parts import ACCEPTED, INVALID_VALUE, REJECTED
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import VatNumberAnswer, VatNumberQuestion
+from wattbook.ocpp.wire.frames import JsonObject
 
 
 def _vat(payload: JsonObject) -> VatNumberQuestion:

@@ -7,7 +7,6 @@ from wattbook.ocpp.dialects.actions import MANAGEMENT, STATION
 from wattbook.ocpp.dialects.exchange import Exchange
 from wattbook.ocpp.dialects.fields import nothing, whole, without_none, write_time
 from wattbook.ocpp.dialects.v2.parts import COMMAND_ANSWER, read_evse, write_evse
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import (
     BootAnswer,
     BootNotification,
@@ -21,6 +20,7 @@ from wattbook.ocpp.messages import (
     VariablesAnswer,
     VariablesReported,
 )
+from wattbook.ocpp.wire.frames import JsonObject
 
 RESETS = {ResetKind.SOFT: "OnIdle", ResetKind.HARD: "Immediate"}
 

@@ -6,8 +6,8 @@ from wattbook.ocpp.dialects.actions import MANAGEMENT
 from wattbook.ocpp.dialects.exchange import Exchange
 from wattbook.ocpp.dialects.fields import place, whole, without_none
 from wattbook.ocpp.dialects.v2.parts import COMMAND_ANSWER, read_token, write_token
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import CommandAnswer, RemoteStart, RemoteStop, UnlockConnector
+from wattbook.ocpp.wire.frames import JsonObject
 
 
 def _remote_start(payload: JsonObject) -> RemoteStart:

@@ -8,8 +8,8 @@ from wattbook.ocpp.dialects.actions import STATION
 from wattbook.ocpp.dialects.exchange import Exchange
 from wattbook.ocpp.dialects.fields import INT32_MAX, place, time
 from wattbook.ocpp.dialects.v2.measured import is_measured
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import ChargingNeeds, ChargingNeedsAnswer, NeedsStatus
+from wattbook.ocpp.wire.frames import JsonObject
 
 PHASES_OF_TRANSFER = {"AC_two_phase": 2, "AC_three_phase": 3, "AC_BPT": 3, "AC_DER": 3, "AC_BPT_DER": 3}
 """Of an energy transfer mode; every other one has one."""

@@ -6,8 +6,8 @@ from typing import Any
 from wattbook.ocpp.dialects.actions import MANAGEMENT
 from wattbook.ocpp.dialects.exchange import Exchange
 from wattbook.ocpp.dialects.fields import nothing
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import CostNoted, CostUpdated
+from wattbook.ocpp.wire.frames import JsonObject
 
 
 def _cost(payload: JsonObject) -> CostUpdated:

@@ -16,8 +16,8 @@ from wattbook.ocpp.dialects.v2.parts import (
     write_token,
     write_token_info,
 )
-from wattbook.ocpp.frames import JsonObject
 from wattbook.ocpp.messages import Phase, StopReason, TransactionEvent, TransactionEventAnswer
+from wattbook.ocpp.wire.frames import JsonObject
 
 PHASES = {phase.value: phase for phase in Phase}
 

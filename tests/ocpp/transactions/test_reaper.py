@@ -1,0 +1,200 @@
+"""R26: transactions that nobody ends are asked for, ended by estimate, and made good by a true stop."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from tests.ocpp.deployment import NOW, VERSIONS, Deployment, Puppet, deployed
+from wattbook.app.databases import prove
+from wattbook.book.accounts import ENERGY, Account
+from wattbook.book.statements import balances
+from wattbook.db.engine import Database
+from wattbook.ocpp.connections.station import Station
+from wattbook.ocpp.messages import ConnectorStatus, IdToken, Sample
+from wattbook.ocpp.transactions.reaper import Patience, Verdict, reap, stuck_transactions
+from wattbook.ocpp.wire.frames import JsonObject
+
+KWH = 1_000_000
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+IN_2_X = pytest.mark.parametrize("version", VERSIONS[1:])
+IN_ALL = pytest.mark.parametrize("version", VERSIONS)
+
+
+@pytest.fixture
+async def place(database: Database) -> AsyncIterator[Deployment]:
+    async with deployed(database) as running:
+        yield running
+    assert (await prove(database)).holds
+
+
+async def charge(place: Deployment, station: Station) -> str:
+    """Begun an hour ago at 5 kWh, and last measured at 8 kWh; the transaction's id."""
+    started = await station.start_transaction(1, IdToken(place.estate.token(0)), 5 * KWH, NOW - HOUR)
+    await station.status(1, ConnectorStatus.CHARGING)
+    await station.meter_values(1, [Sample(NOW - 5 * MINUTE, import_mwh=8 * KWH)], started.transaction_id)
+    return started.transaction_id
+
+
+async def look(place: Deployment, **patience: timedelta) -> list[str]:
+    async with place.database.transaction() as connection:
+        found = await reap(connection, now=place.clock(), patience=Patience(**patience))
+    return [_told(verdict) for _, verdict in found]
+
+
+def _told(verdict: Verdict) -> str:
+    return f"{verdict.because}{': ended' if verdict.ends else ''}"
+
+
+async def drawn_mwh(place: Deployment) -> int:
+    account = Account(place.estate.customer(0), "consumption", ENERGY)
+    async with place.database.snapshot() as connection:
+        return (await balances(connection, [account]))[account].posted
+
+
+async def session(place: Deployment) -> tuple[str, bool]:
+    """State of the first session, and whether its end is estimated."""
+    ((state, flags),) = await place.rows("SELECT state, flags FROM charging.sessions WHERE corrects IS NULL")
+    return state, "estimated-stop" in flags
+
+
+def status_of(*, ongoing: bool, queued: bool = False) -> Puppet:
+    def answer(_: JsonObject) -> JsonObject:
+        return {"ongoingIndicator": ongoing, "messagesInQueue": queued}
+
+    return Puppet(answers={"GetTransactionStatus": answer})
+
+
+@IN_2_X
+async def test_e14_a_silent_transaction_that_its_station_does_not_know_is_ended(
+    place: Deployment, version: str
+) -> None:
+    puppet = status_of(ongoing=False)
+    station = await place.connect(0, version, puppet)
+    transaction_id = await charge(place, station)
+    assert await look(place) == [], "it was heard of a moment ago"
+    place.clock.advance(16 * MINUTE)
+    assert await look(place) == ["asked"]
+    await place.answered("GetTransactionStatus")
+    assert puppet.of("GetTransactionStatus") == [{"transactionId": transaction_id}]
+    assert await look(place) == ["station-denies: ended"]
+    assert await session(place) == ("completed", True)
+    assert await drawn_mwh(place) == 3 * KWH
+    assert await look(place) == []
+    async with place.database.snapshot() as connection:
+        (kept,) = await stuck_transactions(connection, station.connection.station_id)
+    assert (kept.verdict, kept.ended_at, kept.transaction_id) == ("station-denies", place.clock(), transaction_id)
+    await station.close()
+
+
+@IN_2_X
+@pytest.mark.parametrize(("queued", "because"), [(False, "goes-on"), (True, "messages-to-come")])
+async def test_e14_one_that_goes_on_or_has_more_to_say_is_left_alone_and_asked_for_again(
+    place: Deployment, version: str, because: str, *, queued: bool
+) -> None:
+    puppet = status_of(ongoing=True, queued=queued)
+    station = await place.connect(0, version, puppet)
+    await charge(place, station)
+    place.clock.advance(16 * MINUTE)
+    await look(place)
+    await place.answered("GetTransactionStatus")
+    assert await look(place) == [because]
+    assert len(puppet.told) == 1
+    place.clock.advance(16 * MINUTE)
+    assert await look(place) == [because]
+    await place.answered("GetTransactionStatus")
+    assert len(puppet.told) == 2
+    assert await session(place) == ("active", False)
+    await station.close()
+
+
+async def test_in_1_6_the_outlet_is_asked_for_and_a_free_one_ends_it(place: Deployment) -> None:
+    puppet = Puppet(answers={"TriggerMessage": lambda _: {"status": "Accepted"}})
+    station = await place.connect(0, "1.6", puppet)
+    await charge(place, station)
+    place.clock.advance(16 * MINUTE)
+    assert await look(place) == ["asked"]
+    await place.answered("TriggerMessage")
+    assert puppet.of("TriggerMessage") == [{"requestedMessage": "StatusNotification", "connectorId": 1}]
+    assert await look(place) == ["asked"], "what was triggered may be on its way"
+    place.clock.advance(MINUTE)
+    assert await look(place) == ["not-known"], "it says it is charging"
+    await station.status(1, ConnectorStatus.AVAILABLE)
+    assert await look(place) == ["outlet-free: ended"]
+    assert await drawn_mwh(place) == 3 * KWH
+    await station.close()
+
+
+async def test_a_station_that_started_anew_without_the_vehicle_ends_it(place: Deployment) -> None:
+    station = await place.connect(0, "1.6", Puppet())
+    await charge(place, station)
+    await place.left(0, station)
+    place.clock.advance(16 * MINUTE)
+    again = await place.connect(0, "1.6", Puppet())
+    await again.status(1, ConnectorStatus.PREPARING)
+    assert await look(place) == ["asked"]
+    await place.answered("TriggerMessage")
+    place.clock.advance(MINUTE)
+    assert await look(place) == ["station-restarted: ended"]
+    await again.close()
+
+
+async def test_a_later_transaction_in_its_place_ends_it(place: Deployment) -> None:
+    station = await place.connect(0, "1.6", Puppet())
+    await charge(place, station)
+    place.clock.advance(16 * MINUTE)
+    await station.start_transaction(1, IdToken(place.estate.token(1)), 9 * KWH, place.clock())
+    assert await look(place) == ["asked"]
+    await place.answered("TriggerMessage")
+    place.clock.advance(MINUTE)
+    assert await look(place) == ["next-began: ended"]
+    assert await drawn_mwh(place) == 3 * KWH
+    await station.close()
+
+
+@IN_ALL
+async def test_a_station_that_is_gone_for_long_ends_it_without_being_asked(place: Deployment, version: str) -> None:
+    station = await place.connect(0, version)
+    await charge(place, station)
+    await place.left(0, station)
+    place.clock.advance(HOUR)
+    assert await look(place) == ["station-away"]
+    place.clock.advance(24 * HOUR)
+    assert await look(place) == ["station-gone: ended"]
+    assert await session(place) == ("completed", True)
+    assert await place.value("SELECT count(*) FROM ocpp.commands") == 0
+
+
+@IN_ALL
+async def test_a_true_stop_that_comes_later_is_booked_as_the_difference_and_once(
+    place: Deployment, version: str
+) -> None:
+    station = await place.connect(0, version)
+    transaction_id = await charge(place, station)
+    await place.left(0, station)
+    place.clock.advance(25 * HOUR)
+    await look(place)
+    again = await place.connect(0, version)
+    for _ in range(2):
+        await again.stop_transaction(transaction_id, 11 * KWH, NOW + 30 * MINUTE)
+    assert await drawn_mwh(place) == 6 * KWH
+    assert await place.rows("SELECT import_mwh, corrects IS NULL FROM charging.sessions ORDER BY started_at") == [
+        (3 * KWH, True),
+        (3 * KWH, False),
+    ]
+    assert await look(place, gone=MINUTE, silent=MINUTE) == []
+    await again.close()
+
+
+@IN_2_X
+async def test_a_sign_of_life_after_the_question_makes_the_answer_void(place: Deployment, version: str) -> None:
+    station = await place.connect(0, version, status_of(ongoing=False))
+    transaction_id = await charge(place, station)
+    place.clock.advance(16 * MINUTE)
+    await look(place)
+    await place.answered("GetTransactionStatus")
+    await station.meter_values(1, [Sample(place.clock(), import_mwh=9 * KWH)], transaction_id)
+    assert await look(place) == []
+    place.clock.advance(16 * MINUTE)
+    assert await look(place) == ["asked"], "asked anew, not ended by the answer of before"
+    await station.close()
