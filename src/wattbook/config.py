@@ -101,7 +101,7 @@ class Settings(BaseSettings):
     ocpp_security_events_keep_days: int | None = Field(default=365, ge=1, description="what happened at the door")
     ocpp_commands_keep_days: int | None = Field(default=90, ge=1, description="commands that are done")
     ocpp_transactions_keep_days: int | None = Field(
-        default=400, ge=31, description="what is needed to know a repeated event of a settled transaction again"
+        default=400, ge=31, description="what is needed to know a repeated event again of a transaction that is over"
     )
     ocpp_signatures_keep_days: int | None = Field(
         default=None, ge=1, description="signed meter values and whether their signatures are right"

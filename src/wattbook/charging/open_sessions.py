@@ -68,6 +68,25 @@ async def open_places(connection: AsyncConnection, stations: Sequence[str]) -> d
     return {(row[0], row[1]): row[2] for row in found}
 
 
+async def running_transactions(
+    connection: AsyncConnection, transactions: Sequence[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """Of these (station, transaction), the ones whose session has not ended."""
+    found = await connection.execute(
+        text("""
+            SELECT station_id, transaction_id FROM charging.sessions
+            JOIN unnest(CAST(:stations AS text[]), CAST(:transactions AS text[])) AS asked(station, transaction)
+              ON (station_id, transaction_id) = (asked.station, asked.transaction)
+            WHERE ended_at IS NULL
+        """),
+        {
+            "stations": [station for station, _ in transactions],
+            "transactions": [transaction for _, transaction in transactions],
+        },
+    )
+    return {(row[0], row[1]) for row in found}
+
+
 def estimated_stop(session: OpenSession) -> SessionStop:
     """At the last good reading; without any, where it began."""
     register_mwh = session.import_register_mwh

@@ -3,11 +3,14 @@
 Each table is read from its oldest end by an index that it has anyway, so that looking for what is old costs the same
 however much there is. Frames and meter values are not deleted but dropped, a partition at a time: `db.partitions`.
 
-What runs is never deleted: a command that waits, or a transaction whose end has not been settled.
+What runs is never deleted: a command that waits, or a transaction whose session has not ended. A transaction whose end
+was estimated stays open for its true one, and is forgotten when nothing was heard of it for as long as others are kept;
+what is told after that is heard as a new one, and still makes its session good.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import structlog
@@ -15,6 +18,7 @@ from msgspec import Struct
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wattbook.charging.open_sessions import running_transactions
 from wattbook.config import Settings
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import Clock
@@ -34,7 +38,8 @@ class Keep(Struct, frozen=True):
         rejected: frames that could not be accepted.
         security_events: what happened at the door.
         commands: that are done.
-        transactions: what the events of a settled transaction told; a replay after that is heard as a new one.
+        transactions: what the events of a transaction told whose session has ended; a replay after that is heard as a
+            new one.
         signatures: what became of signatures, and the signed meter values: the evidence of a bill.
         stuck_transactions: what was noticed of transactions that nobody ended, once they are over.
         reservations: from the moment they end.
@@ -88,11 +93,6 @@ _STATEMENTS: Final[Mapping[str, str]] = {
             SELECT id FROM ocpp.commands
             WHERE created_at < :before AND state NOT IN ('accepted', 'sent') ORDER BY created_at LIMIT :slice)
     """,
-    "transactions": """
-        DELETE FROM ocpp.transactions WHERE (station_id, transaction_id) IN (
-            SELECT station_id, transaction_id FROM ocpp.transactions
-            WHERE settled AND heard_at < :before ORDER BY heard_at LIMIT :slice)
-    """,
     "settlements": _BY_NUMBER.format(table="settlements", at="received_at"),
     "stuck_transactions": """
         DELETE FROM ocpp.stuck_transactions WHERE session_id IN (
@@ -109,18 +109,38 @@ _STATEMENTS: Final[Mapping[str, str]] = {
     """,
 }
 
+_SETTLED: Final = """
+    DELETE FROM ocpp.transactions WHERE (station_id, transaction_id) IN (
+        SELECT station_id, transaction_id FROM ocpp.transactions
+        WHERE begun AND settled AND heard_at < :before ORDER BY heard_at LIMIT :slice)
+"""
+
+_UNSETTLED: Final = text("""
+    SELECT station_id, transaction_id FROM ocpp.transactions
+    WHERE begun AND NOT settled AND heard_at < :before AND NOT newest_at BETWEEN :before AND :now
+    ORDER BY heard_at LIMIT :slice FOR UPDATE SKIP LOCKED
+""")
+"""What a station's clock tells that runs ahead says nothing."""
+
+_FORGET: Final = text("""
+    DELETE FROM ocpp.transactions USING unnest(CAST(:stations AS text[]), CAST(:transactions AS text[]))
+        AS given(station, transaction)
+    WHERE (station_id, transaction_id) = (given.station, given.transaction)
+""")
+
 
 async def forget(database: Database, clock: Clock, keep: Keep, *, slice_max: int = SLICE_MAX) -> dict[str, int]:
     """Delete what is older than it is kept; how many of each. A slice is a transaction."""
+    now = clock()
     deleted: dict[str, int] = {}
-    for name, statement in _STATEMENTS.items():
+    for name, forget_slice in _SLICES.items():
         kept_for: timedelta | None = getattr(keep, name)
         if kept_for is None:
             continue
-        before, number = clock() - kept_for, 0
+        number = 0
         for _ in range(SLICES_MAX):
             async with database.transaction() as connection:
-                gone = await _slice(connection, statement, before, slice_max)
+                gone = await forget_slice(connection, now, now - kept_for, slice_max)
             number += gone
             if gone < slice_max:
                 break
@@ -131,5 +151,25 @@ async def forget(database: Database, clock: Clock, keep: Keep, *, slice_max: int
     return deleted
 
 
-async def _slice(connection: AsyncConnection, statement: str, before: datetime, slice_max: int) -> int:
+async def _delete(statement: str, connection: AsyncConnection, _: datetime, before: datetime, slice_max: int) -> int:
     return (await connection.execute(text(statement), {"before": before, "slice": slice_max})).rowcount
+
+
+async def _forget_transactions(connection: AsyncConnection, now: datetime, before: datetime, slice_max: int) -> int:
+    """Those that are settled; after the last of them those whose end was estimated, and whose true end did not come."""
+    gone = await _delete(_SETTLED, connection, now, before, slice_max)
+    return gone if gone == slice_max else gone + await _forget_unsettled(connection, now, before, slice_max - gone)
+
+
+async def _forget_unsettled(connection: AsyncConnection, now: datetime, before: datetime, slice_max: int) -> int:
+    found = await connection.execute(_UNSETTLED, {"now": now, "before": before, "slice": slice_max})
+    silent = [(row.station_id, row.transaction_id) for row in found]
+    over = set(silent) - await running_transactions(connection, silent)
+    given = {"stations": [station for station, _ in over], "transactions": [transaction for _, transaction in over]}
+    return (await connection.execute(_FORGET, given)).rowcount
+
+
+_SLICES: Final[Mapping[str, Callable[[AsyncConnection, datetime, datetime, int], Awaitable[int]]]] = {
+    "transactions": _forget_transactions,
+    **{name: partial(_delete, statement) for name, statement in _STATEMENTS.items()},
+}

@@ -199,8 +199,9 @@ transactions = Table(
         TIMESTAMP(timezone=True),
         comment="of its events, by the station's clock; null: heard of before this was kept",
     ),
-    Index("transactions_heard_idx", "heard_at", postgresql_where=text("settled")),
-    Index("transactions_unbegun_idx", "heard_at", postgresql_where=text("NOT begun AND NOT settled")),
+    # None of these names `settled`: so the end of a session is an update in place.
+    Index("transactions_heard_idx", "heard_at", postgresql_where=text("begun")),
+    Index("transactions_unbegun_idx", "heard_at", postgresql_where=text("NOT begun")),
     Index("transactions_running_idx", "station_id", "evse_no", postgresql_where=text("ended_at IS NULL")),
     schema="ocpp",
     # Room for updates in place: every event changes its row, and none an indexed column.

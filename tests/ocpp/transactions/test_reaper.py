@@ -12,11 +12,12 @@ from wattbook.book.statements import balances
 from wattbook.db.engine import Database
 from wattbook.ocpp.connections.station import Station
 from wattbook.ocpp.messages import ConnectorStatus, IdToken, Sample
+from wattbook.ocpp.retention import Keep, forget
 from wattbook.ocpp.transactions.reaper import Patience, Verdict, reap, stuck_transactions
 from wattbook.ocpp.wire.frames import JsonObject
 
 KWH = 1_000_000
-MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 IN_2_X = pytest.mark.parametrize("version", VERSIONS[1:])
 IN_ALL = pytest.mark.parametrize("version", VERSIONS)
 
@@ -184,6 +185,29 @@ async def test_a_true_stop_that_comes_later_is_booked_as_the_difference_and_once
     ]
     assert await look(place, gone=MINUTE, silent=MINUTE) == []
     await again.close()
+
+
+@IN_2_X
+async def test_what_its_events_told_is_forgotten_when_its_true_end_does_not_come_and_is_not_needed_by_a_later_one(
+    place: Deployment, version: str
+) -> None:
+    keep = Keep(transactions=400 * DAY)
+    goes_on, silent = [await place.connect(n, version) for n in range(2)]
+    await charge(place, goes_on)
+    transaction_id = await charge(place, silent)
+    await place.left(1, silent)
+    place.clock.advance(25 * HOUR)
+    assert sorted(await look(place)) == ["asked", "station-gone: ended"]
+    place.clock.advance(398 * DAY)
+    assert "transactions" not in await forget(place.database, place.clock, keep)
+    place.clock.advance(2 * DAY)
+    assert (await forget(place.database, place.clock, keep))["transactions"] == 1
+    assert await place.rows("SELECT station_id FROM ocpp.transactions") == [(place.estate.station(0),)]
+    again = await place.connect(1, version)
+    await again.stop_transaction(transaction_id, 11 * KWH, NOW + 30 * MINUTE)
+    assert await place.rows("SELECT import_mwh FROM charging.sessions WHERE corrects IS NOT NULL") == [(3 * KWH,)]
+    await again.close()
+    await goes_on.close()
 
 
 @IN_2_X
