@@ -19,7 +19,7 @@ from wattbook.kernel.clock import system_clock
 from wattbook.kernel.errors import Unavailable
 from wattbook.ocpp.connections.station import Station
 from wattbook.ocpp.gateway.gateway import Gateway
-from wattbook.ocpp.journal.rejections import rejected_frames
+from wattbook.ocpp.journal.rejections import list_rejected
 from wattbook.ocpp.messages import Authorization, ConnectorStatus, DataTransfer, DataTransferStatus, IdToken, Sample
 from wattbook.ocpp.wire.errors import ErrorCode, PeerRefused
 from wattbook.registry.stations import Acceptance, set_acceptance
@@ -210,8 +210,8 @@ async def test_what_cannot_be_accepted_is_kept_as_it_came_and_the_station_goes_o
                 pass
             while True:
                 async with database.snapshot() as connection:
-                    kept = await rejected_frames(connection)
+                    kept = await list_rejected(connection, None)
                 if kept:
                     break
                 await asyncio.sleep(0.02)
-    assert [(raw, said) for _, raw, said, _ in kept] == [(frame, code)]
+    assert [(each.frame, each.error_code) for each in kept] == [(frame.decode(), code)]

@@ -5,7 +5,6 @@ quirks are those set for it and those set for who made it; the maker is asked of
 a station without faults needs no quirks.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Final
@@ -18,13 +17,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.db.engine import Database
+from wattbook.db.rereading import Rereading
 from wattbook.kernel.errors import InvalidInput
 from wattbook.ocpp.connections import quirks
 from wattbook.ocpp.connections.quirks import Maker, Rule
 from wattbook.ocpp.tables import maker_quirks, station_options
 from wattbook.registry.presence import makers
-
-REFRESH_S: Final = 10.0
 
 log = structlog.get_logger(__name__)
 
@@ -56,16 +54,13 @@ class Options:
         self._journal = journal
         self._stations: Mapping[str, StationOptions] = {}
         self._makers: Sequence[tuple[Maker, tuple[str, ...]]] = ()
-        self._task: asyncio.Task[None] | None = None
+        self._rereading = Rereading(self.refresh, "station-options")
 
     async def open(self) -> None:
-        await self.refresh()
-        self._task = asyncio.create_task(self._keep_fresh(), name="station-options")
+        await self._rereading.open()
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._rereading.close()
 
     async def refresh(self) -> None:
         async with self._database.snapshot() as connection:
@@ -97,14 +92,6 @@ class Options:
             if maker is not None and _matches(pattern, maker):
                 names += chosen
         return quirks.rules_of(name for name in names if name in quirks.profiles())
-
-    async def _keep_fresh(self) -> None:
-        while True:
-            await asyncio.sleep(REFRESH_S)
-            try:
-                await self.refresh()
-            except (DBAPIError, OSError) as error:
-                log.warning("station-options-not-read", error=str(error))
 
 
 def _matches(pattern: Maker, maker: Maker) -> bool:

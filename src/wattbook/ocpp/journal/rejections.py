@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct, structs
-from sqlalchemy import Row, insert, select, text
+from sqlalchemy import Row, insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.ocpp.connections.message_handler import RejectedFrame
@@ -58,13 +58,6 @@ async def keep_rejected(connection: AsyncConnection, frames: Sequence[RejectedFr
         ],
     )
     return [None] * len(frames)
-
-
-async def rejected_frames(connection: AsyncConnection, *, limit: int = 100) -> list[tuple[str, bytes, str, str]]:
-    """(station, raw frame, error code, reason) of the latest rejected frames, newest first."""
-    columns = (quarantine.c.station_id, quarantine.c.raw, quarantine.c.error_code, quarantine.c.reason)
-    found = await connection.execute(select(*columns).order_by(quarantine.c.id.desc()).limit(limit))
-    return [(row[0], row[1], row[2], row[3]) for row in found]
 
 
 async def list_rejected(

@@ -4,7 +4,6 @@ A station may have several of a purpose, so that one can be changed while what w
 way. A gateway has all of them in memory, for signatures are checked where messages are read.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -12,7 +11,6 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
-import structlog
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -25,10 +23,10 @@ from cryptography.hazmat.primitives.serialization import (
 from msgspec import Struct
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.db.engine import Database
+from wattbook.db.rereading import Rereading
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import InvalidInput, LimitExceeded
 from wattbook.ocpp.security.tables import signing_keys
@@ -38,9 +36,6 @@ KEYS_MAX: Final = 8
 """Of one station and purpose."""
 
 PEM_LENGTH_MAX: Final = 10_000
-REFRESH_S: Final = 10.0
-
-log = structlog.get_logger(__name__)
 
 
 class KeyPurpose(StrEnum):
@@ -140,16 +135,13 @@ class SigningKeys:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._keys: dict[tuple[str, str], list[bytes]] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._rereading = Rereading(self.refresh, "signing-keys")
 
     async def open(self) -> None:
-        await self.refresh()
-        self._task = asyncio.create_task(self._keep_fresh(), name="signing-keys")
+        await self._rereading.open()
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._rereading.close()
 
     async def refresh(self) -> None:
         columns = signing_keys.c
@@ -167,14 +159,6 @@ class SigningKeys:
     def of_messages(self, station_id: str, _: Mapping[str, Any]) -> Sequence[PublicKey]:
         """For `Tolerance.keys_of`."""
         return self.of(station_id, KeyPurpose.MESSAGES)
-
-    async def _keep_fresh(self) -> None:
-        while True:
-            await asyncio.sleep(REFRESH_S)
-            try:
-                await self.refresh()
-            except (DBAPIError, OSError) as error:
-                log.warning("signing-keys-not-read", error=str(error))
 
 
 @lru_cache(maxsize=10_000)
