@@ -33,7 +33,7 @@ from wattbook.ocpp.messages import (
     TransactionStopped,
     TransactionStoppedAnswer,
 )
-from wattbook.ocpp.wire.transport import Admission
+from wattbook.ocpp.wire.server import Admission
 
 _ids = count(1)
 _log = structlog.get_logger(__name__)

@@ -11,7 +11,8 @@ from wattbook.ocpp.connections.connection import Connection, Entity
 from wattbook.ocpp.connections.management import ManagementEnd
 from wattbook.ocpp.connections.message_handler import InboundMessage, LateAnswer, RejectedFrame
 from wattbook.ocpp.connections.rpc import RPC_LIMITS, RpcLimits
-from wattbook.ocpp.wire.transport import SOCKET_LIMITS, Admission, Rejection, SocketLimits, UpgradeRequest
+from wattbook.ocpp.wire.server import Admission, Rejection, UpgradeRequest
+from wattbook.ocpp.wire.transport import SOCKET_LIMITS, SocketLimits
 from wattbook.ocpp.wire.turnstile import ARRIVAL_LIMITS, ArrivalLimits
 
 NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)

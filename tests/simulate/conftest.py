@@ -14,7 +14,7 @@ from wattbook.ocpp.connections.connection import Entity
 from wattbook.ocpp.connections.management import ManagementEnd
 from wattbook.ocpp.connections.message_handler import InboundMessage, RejectedFrame
 from wattbook.ocpp.wire.errors import ErrorCode, RpcError
-from wattbook.ocpp.wire.transport import Admission
+from wattbook.ocpp.wire.server import Admission
 
 NOW = parse_rfc3339("2026-10-01T12:00:00Z")
 GOOD, BLOCKED, UNKNOWN = "GOOD", "BLOCKED", "UNKNOWN"

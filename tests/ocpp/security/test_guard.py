@@ -10,7 +10,7 @@ from wattbook.db.engine import Database
 from wattbook.kernel.clock import ManualClock
 from wattbook.ocpp.security.guard import ADDRESSES_MAX, GUESS_EVERY_S, GUESSES_MAX, HASHINGS_MAX, Guard
 from wattbook.ocpp.security.passwords import presented_password, readings, set_password
-from wattbook.ocpp.wire.transport import UpgradeRequest
+from wattbook.ocpp.wire.server import UpgradeRequest
 from wattbook.simulate.estate import Estate, furnish
 
 STATIONS = 50

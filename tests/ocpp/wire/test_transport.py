@@ -13,7 +13,8 @@ from websockets.typing import Subprotocol
 from tests.ocpp.loopback import Central, running
 from wattbook.kernel.errors import Unavailable
 from wattbook.ocpp.connections.station import Station
-from wattbook.ocpp.wire.transport import SocketLimits, identity_of
+from wattbook.ocpp.wire.server import identity_of
+from wattbook.ocpp.wire.transport import SocketLimits
 
 HEARTBEAT = '[2,"1","Heartbeat",{}]'
 

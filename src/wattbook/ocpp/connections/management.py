@@ -8,16 +8,8 @@ import structlog
 from wattbook.ocpp.connections.connection import Connection, Connections, Entity
 from wattbook.ocpp.dialects import DIALECTS
 from wattbook.ocpp.messages import End
-from wattbook.ocpp.wire.transport import (
-    SOCKET_LIMITS,
-    Admission,
-    Admit,
-    Server,
-    ServerTls,
-    Socket,
-    SocketLimits,
-    listen,
-)
+from wattbook.ocpp.wire.server import Admission, Admit, Server, ServerTls, listen
+from wattbook.ocpp.wire.transport import SOCKET_LIMITS, Socket, SocketLimits
 from wattbook.ocpp.wire.turnstile import ARRIVAL_LIMITS, ArrivalLimits
 
 log = structlog.get_logger(__name__)

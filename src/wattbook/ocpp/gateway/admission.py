@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from wattbook.db.engine import Database
 from wattbook.ocpp.security.guard import Guard
-from wattbook.ocpp.wire.transport import Admission, Rejection, UpgradeRequest
+from wattbook.ocpp.wire.server import Admission, Rejection, UpgradeRequest
 from wattbook.registry.stations import Acceptance, acceptances
 
 REFRESH_S: Final = 10.0

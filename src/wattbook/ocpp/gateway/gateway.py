@@ -37,7 +37,8 @@ from wattbook.ocpp.security.signing_keys import SigningKeys
 from wattbook.ocpp.security.tls import ROOTS_CHANGED, ListeningTls
 from wattbook.ocpp.security.witness import Witness
 from wattbook.ocpp.wire.errors import ErrorCode, RpcError
-from wattbook.ocpp.wire.transport import SOCKET_LIMITS, Admission, Rejection, SocketLimits, UpgradeRequest
+from wattbook.ocpp.wire.server import Admission, Rejection, UpgradeRequest
+from wattbook.ocpp.wire.transport import SOCKET_LIMITS, SocketLimits
 from wattbook.ocpp.wire.turnstile import ARRIVAL_LIMITS, ArrivalLimits
 
 log = structlog.get_logger(__name__)

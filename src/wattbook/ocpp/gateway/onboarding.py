@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wattbook.db.engine import Database
 from wattbook.db.listener import notify
 from wattbook.kernel.clock import Clock
-from wattbook.ocpp.wire.transport import UpgradeRequest
+from wattbook.ocpp.wire.server import UpgradeRequest
 
 CHANGED: Final = "registry_stations"
 """Channel: stations that were registered or whose acceptance changed."""

@@ -21,7 +21,7 @@ from wattbook.kernel.clock import Clock
 from wattbook.ocpp.security import passwords, store
 from wattbook.ocpp.security.certificates import judge
 from wattbook.ocpp.security.store import SecurityEvent, StationSecurity
-from wattbook.ocpp.wire.transport import Rejection, UpgradeRequest
+from wattbook.ocpp.wire.server import Rejection, UpgradeRequest
 
 NO_PROFILE, BASIC, TLS_BASIC, MUTUAL_TLS = range(4)
 

@@ -1,25 +1,16 @@
-"""WebSockets: from the HTTP upgrade to whole text frames, for both ends.
-
-The server decides before it upgrades. The station's identity is the last element of the path, percent-encoded (OCPP-J
-1.6, 3.1.1). An unknown one gets its HTTP status. The sub-protocol is the first of the station's list that is spoken
-here; if there is none, the handshake is completed without the header and the socket closed at once (OCPP-J 1.6, 3.1.2).
+"""WebSockets: from an open socket to whole text frames, for both ends; and how a station opens one.
 
 A socket counts as alive while anything is heard from it. After a silence it is pinged, and when nothing follows within
 the deadline it is dropped: a dead mobile network sends no goodbye.
 
-Messages are compressed when the client offers it (`deflate`). What a socket may send is bounded in size and in number;
-how many sockets there may be, and how fast they may come, is the matter of the turnstile before the door.
+Messages are compressed when the client offers it (`deflate`). What a socket may send is bounded in size and in number.
 """
 
 import asyncio
-import logging
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any, Protocol
-from urllib.parse import unquote_to_bytes, urlsplit
+from typing import Protocol
 
-import aiofastnet
 import picows
 import structlog
 from msgspec import Struct, structs
@@ -28,7 +19,6 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from wattbook.kernel.errors import Unavailable
 from wattbook.ocpp.wire import deflate
 from wattbook.ocpp.wire.deflate import BadDeflate, Deflate, Inflated
-from wattbook.ocpp.wire.turnstile import ARRIVAL_LIMITS, Arrival, ArrivalLimits, TurnedAway, Turnstile
 
 TEXT = WSMsgType.TEXT
 SUBPROTOCOL_HEADER = "Sec-WebSocket-Protocol"
@@ -36,8 +26,6 @@ EXTENSIONS_HEADER = "Sec-WebSocket-Extensions"
 CLOSE_REASON_BYTES_MAX = 123  # RFC 6455, 5.5: a control frame holds 125 bytes, two of them the code
 
 log = structlog.get_logger(__name__)
-_quiet = logging.LoggerAdapter(logging.getLogger("picows.ocpp"), {})
-"""An adapter, because picows makes a logger a socket out of anything that is one itself."""
 
 
 class SocketLimits(Struct, frozen=True):
@@ -66,56 +54,6 @@ class SocketLimits(Struct, frozen=True):
 
 
 SOCKET_LIMITS = SocketLimits()
-
-
-class TlsPeer(Struct, frozen=True):
-    """Who is at the other end of a TLS channel: the certificate that the handshake proved (DER), if it gave one."""
-
-    channel: ssl.SSLObject
-    certificate: bytes | None
-
-
-class ServerTls(Protocol):
-    """How a port speaks TLS."""
-
-    @property
-    def context(self) -> ssl.SSLContext: ...
-
-
-class UpgradeRequest(Struct, frozen=True):
-    """A station at the door.
-
-    Attributes:
-        identity: who it says it is.
-        subprotocols: what it speaks, in its order.
-        headers: of the HTTP request.
-        tls: the channel it came by, if it is one of TLS.
-        address: where it comes from.
-    """
-
-    identity: str
-    subprotocols: tuple[str, ...]
-    headers: Mapping[str, str]
-    tls: TlsPeer | None = None
-    address: str = ""
-
-
-class Admission(Struct, frozen=True):
-    """Come in; `station_id` is the house's own name of the station."""
-
-    station_id: str
-
-
-class Rejection(Struct, frozen=True):
-    """Stay out, with this HTTP status."""
-
-    status: int
-    reason: str
-    headers: Mapping[str, str] = {}
-
-
-Admit = Callable[[UpgradeRequest], Admission | Rejection]
-"""Decides at once: it runs inside the upgrade, so it looks at memory, not at a database."""
 
 
 class Receiver(Protocol):
@@ -189,6 +127,9 @@ class Socket(WSListener):
 
     async def wait_ended(self) -> None:
         await asyncio.shield(self._ended)
+
+    def when_ended(self, then: Callable[[], object]) -> None:
+        self._ended.add_done_callback(lambda _: then())
 
     def set_reading(self, reading: bool) -> None:
         if self._transport is None or self._transport.is_disconnected:
@@ -338,123 +279,6 @@ class Socket(WSListener):
         self._timer = self._loop.call_later(wait_s, what)
 
 
-class Server:
-    """A listening port and the sockets that came through it."""
-
-    def __init__(self, turnstile: Turnstile) -> None:
-        self.turnstile = turnstile
-        self._sockets: set[Socket] = set()
-        self._listener: asyncio.Server | None = None
-
-    @property
-    def port(self) -> int:
-        assert self._listener is not None, "not listening"
-        port: int = self._listener.sockets[0].getsockname()[1]
-        return port
-
-    def stop_listening(self) -> None:
-        """Let nobody in any more; who is in stays."""
-        if self._listener is not None:
-            self._listener.close()
-
-    async def close(self) -> None:
-        """Listen no more, close every socket as going away, and wait until they have ended."""
-        self.stop_listening()
-        sockets = list(self._sockets)
-        for socket in sockets:
-            socket.close(WSCloseCode.GOING_AWAY.value, "the management system is going down")
-        await asyncio.gather(*(socket.wait_ended() for socket in sockets))
-
-    def keep(self, socket: Socket) -> None:
-        """This one is open, until it has ended."""
-        self._sockets.add(socket)
-        socket._ended.add_done_callback(lambda _: self._sockets.discard(socket))
-
-
-async def listen(
-    host: str,
-    port: int,
-    admit: Admit,
-    subprotocols: Sequence[str],
-    attach: Callable[[Socket, Admission, str], Receiver],
-    *,
-    limits: SocketLimits = SOCKET_LIMITS,
-    arrivals: ArrivalLimits = ARRIVAL_LIMITS,
-    path_prefix: str = "/ocpp/",
-    tls: ServerTls | None = None,
-    shared: bool = False,
-) -> Server:
-    """Serve stations; port 0 takes any free one. `attach` makes the receiver of a new socket and its sub-protocol.
-
-    With `shared` other processes may listen at the same port, and the kernel deals the stations out among them.
-
-    Raises:
-        OSError: the port is taken.
-    """
-    loop = asyncio.get_running_loop()
-    server = Server(Turnstile(arrivals, loop.time))
-
-    def arrive() -> asyncio.BaseProtocol:
-        refusal = server.turnstile.enter()
-        if refusal is not None:
-            return TurnedAway(refusal, arrivals.retry_after_s)
-        arrival = Arrival(
-            server.turnstile,
-            lambda request: upgrade(request, arrival.transport.underlying_transport),
-            handshake_within_s=limits.handshake_within_s,
-            frame_bytes_max=limits.frame_bytes_max,
-            logger=_quiet,
-        )
-        return arrival
-
-    def upgrade(request: picows.WSUpgradeRequest, wire: asyncio.Transport) -> picows.WSUpgradeResponseWithListener:
-        identity = identity_of(request.path, path_prefix)
-        if identity is None:
-            return _reject(Rejection(404, "stations connect at " + path_prefix + "<station id>"))
-        offered = tuple(
-            name.strip() for header in request.headers.getall(SUBPROTOCOL_HEADER, ()) for name in header.split(",")
-        )
-        knock = UpgradeRequest(identity, offered, request.headers, _tls_peer(wire), _address(wire))
-        verdict = _ask(admit, knock)
-        if isinstance(verdict, Rejection):
-            log.info("station-rejected", identity=identity, status=verdict.status, reason=verdict.reason)
-            return _reject(verdict)
-        subprotocol = next((name for name in offered if name in subprotocols), None)
-        # picows takes "Upgrade" only where RFC 7230 (6.1) allows a list such as "keep-alive, Upgrade".
-        if "upgrade" in [token.strip().lower() for token in request.headers.get("Connection", "").split(",")]:
-            request.headers["Connection"] = "Upgrade"
-        headers = {SUBPROTOCOL_HEADER: subprotocol} if subprotocol else {}
-        agreed = deflate.answer(request.headers.getall(EXTENSIONS_HEADER, ())) if limits.compress else None
-        compression = None
-        if agreed is not None:
-            headers[EXTENSIONS_HEADER], terms = agreed
-            compression = terms.for_server()
-        socket = Socket(partial(_open, admission=verdict, subprotocol=subprotocol), limits, compression)
-        return picows.WSUpgradeResponseWithListener(
-            picows.WSUpgradeResponse.create_101_response(extra_headers=headers), socket
-        )
-
-    def _open(socket: Socket, admission: Admission, subprotocol: str | None) -> Receiver | None:
-        server.keep(socket)
-        if subprotocol is None:
-            log.warning("no-common-subprotocol", station_id=admission.station_id)
-            socket.close(WSCloseCode.PROTOCOL_ERROR.value, "no common sub-protocol; spoken: " + ", ".join(subprotocols))
-            return None
-        return attach(socket, admission, subprotocol)
-
-    server._listener = await aiofastnet.create_server(
-        loop,
-        arrive,
-        host,
-        port,
-        backlog=arrivals.backlog,
-        reuse_port=shared or None,
-        ssl=None if tls is None else tls.context,
-        ssl_handshake_timeout=None if tls is None else limits.handshake_within_s,
-    )
-    return server
-
-
 async def connect(
     url: str,
     subprotocols: Sequence[str],
@@ -507,43 +331,6 @@ async def connect(
     if not isinstance(socket, Socket):  # TLS 1.3: a server tells only afterwards that it refuses our certificate
         raise Unavailable("the management system ended the connection before its upgrade")
     return socket
-
-
-def identity_of(path: bytes, prefix: str) -> str | None:
-    """The station's identity in the path of a request, decoded; None if there is none."""
-    text = urlsplit(path.decode("latin-1")).path
-    encoded = text.removeprefix(prefix)
-    if encoded == text or not encoded or "/" in encoded:
-        return None
-    try:
-        return unquote_to_bytes(encoded).decode()
-    except UnicodeDecodeError:
-        return None
-
-
-def _ask(admit: Admit, request: UpgradeRequest) -> Admission | Rejection:
-    try:
-        return admit(request)
-    except Exception as error:
-        log.error("admission-failed", identity=request.identity, exc_info=error)
-        return Rejection(503, "try again later")
-
-
-def _reject(rejection: Rejection) -> picows.WSUpgradeResponseWithListener:
-    response = picows.WSUpgradeResponse.create_error_response(
-        rejection.status, rejection.reason.encode(), extra_headers=rejection.headers
-    )
-    return picows.WSUpgradeResponseWithListener(response, None)
-
-
-def _address(wire: asyncio.Transport) -> str:
-    peer: Any = wire.get_extra_info("peername")
-    return str(peer[0]) if peer else ""
-
-
-def _tls_peer(wire: asyncio.Transport) -> TlsPeer | None:
-    channel: ssl.SSLObject | None = wire.get_extra_info("ssl_object")
-    return None if channel is None else TlsPeer(channel, channel.getpeercert(binary_form=True))
 
 
 def _said_at_close(transport: WSTransport) -> str | None:
