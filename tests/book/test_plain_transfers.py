@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wattbook.book.accounts import PURPOSES, Account
+from wattbook.book.batch import Batch
 from wattbook.book.journal import Journal
 from wattbook.book.locks import AccountRow
-from wattbook.book.posting import _Batch
 from wattbook.book.store import Content, Kind
 from wattbook.book.transfers import Span, Transfer, fact_key
 from wattbook.db.arrays import bigints
@@ -47,7 +47,7 @@ def test_the_short_way_ends_where_the_way_for_every_group_ends(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         short = play(played, state)
-        patch.setattr(_Batch, "_play_plain", lambda *_: False)
+        patch.setattr(Batch, "_play_plain", lambda *_: False)
         assert short == play(played, state)
 
 
@@ -60,7 +60,7 @@ def play(played: list[list[Transfer]], state: list[tuple[tuple[int, int, int, in
     ]  # fmt: skip
     known = {KNOWN: Content(Kind.TRANSFER, 0, 3, 7, None, NOW, None)}
     ids = [[fact_key(entry.fact) for entry in group] for group in played]
-    batch = _Batch(played, ids, {row.key: row for row in rows}, {}, known, Journal(NOW, date(2026, 9, 1)))
+    batch = Batch(played, ids, {row.key: row for row in rows}, {}, known, Journal(NOW, date(2026, 9, 1)))
     outcomes = [
         f"{type(outcome).__name__}: {outcome}" if isinstance(outcome, WattbookError) else outcome.value
         for outcome in map(batch._play_group, played, ids)

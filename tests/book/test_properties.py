@@ -16,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from tests.conftest import fresh_database
+from wattbook.book import posting
 from wattbook.book.accounts import ENERGY, Account
 from wattbook.book.audit import audit
 from wattbook.book.posting import Posted, post
@@ -131,6 +132,15 @@ async def post_with_crashes(
         return outcomes
 
 
+@pytest.fixture(params=["looked up", "unseen"])
+def facts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether batches are written after a look at their facts, as small ones are, or without, as large ones are."""
+    if request.param == "unseen":
+        monkeypatch.setattr(posting, "TRUSTED_MIN", 0)
+        monkeypatch.setattr(posting, "WARY", 0)
+
+
+@pytest.mark.usefixtures("facts")
 @pytest.mark.parametrize("seed", range(6))
 async def test_whatever_the_network_does_the_book_holds(database: Database, seed: int) -> None:
     random_ = random.Random(seed)
@@ -224,6 +234,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.usefixtures("facts")
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=steps, cuts=st.randoms(use_true_random=False))
 def test_a_batch_does_what_its_groups_would_do_one_by_one(

@@ -99,17 +99,16 @@ async def accounts_of_holds(connection: AsyncConnection, holds: Sequence[bytes])
     return {Account(*row) for row in found}
 
 
-async def load_holds(connection: AsyncConnection, holds: Sequence[bytes]) -> list[HoldRow]:
-    """Their state cannot change while the caller has their accounts locked."""
-    found = await fetch(
-        connection,
-        """
-        SELECT id, debit_account, credit_account, amount, expires_at, state, state
-        FROM book.holds WHERE id = ANY(%s::uuid[])
-        """,
-        (uuids(holds),),
-    )
-    return [HoldRow(own_id.bytes, *row) for own_id, *row in found]
+HOLDS: Final = """
+    SELECT id, debit_account, credit_account, amount, expires_at, state, state
+    FROM book.holds WHERE id = ANY(%s::uuid[])
+"""
+"""Holds of these `uuids`. Their state cannot change while the caller has their accounts locked."""
+
+
+async def hold_rows(holding: AsyncCursor[Any]) -> list[HoldRow]:
+    """What `HOLDS` found."""
+    return [HoldRow(own_id.bytes, *row) for own_id, *row in await holding.fetchall()]
 
 
 async def due_holds(connection: AsyncConnection, now: datetime, limit: int) -> list[str]:
@@ -124,25 +123,26 @@ async def due_holds(connection: AsyncConnection, now: datetime, limit: int) -> l
     return list(found.scalars())
 
 
+CLOSED_THROUGH: Final = "SELECT closed_through FROM book.closing FOR SHARE"
+"""The last closed month, which cannot move before this transaction ends."""
+
 KNOWN: Final = """
-    SELECT closed_through, id, kind, debit_account, credit_account, amount, hold_id, event_at, span_start, span_end
-    FROM (SELECT closed_through FROM book.closing FOR SHARE) AS closing
-    LEFT JOIN (unnest(%s::uuid[]) AS wanted(own_id)
-               CROSS JOIN LATERAL (SELECT * FROM book.transfers WHERE id = own_id OFFSET 0) AS found) ON true
+    SELECT id, kind, debit_account, credit_account, amount, hold_id, event_at, span_start, span_end
+    FROM unnest(%s::uuid[]) AS wanted(own_id)
+    CROSS JOIN LATERAL (SELECT * FROM book.transfers WHERE id = own_id OFFSET 0) AS found
 """
-"""The last closed month, which cannot move before this transaction ends, and what was posted under these `uuids`."""
+"""What was posted under these `uuids`."""
 
 
-async def known_rows(looking: Sequence[AsyncCursor[Any]]) -> tuple[date, dict[bytes, Content]]:
+async def known_rows(looking: Sequence[AsyncCursor[Any]]) -> dict[bytes, Content]:
     """What each `KNOWN` found, all in one."""
-    found = [row for cursor in looking for row in await cursor.fetchall()]
     known = {}
-    for _, own_id, kind, debit, credit, amount, hold_id, event_at, start, end in found:
-        if own_id is not None:
+    for cursor in looking:
+        for own_id, kind, debit, credit, amount, hold_id, event_at, start, end in await cursor.fetchall():
             span = None if start is None else Span(start, end)
             resolved = None if hold_id is None else hold_id.bytes
             known[own_id.bytes] = Content(Kind(kind), debit, credit, amount, resolved, event_at, span)
-    return found[0][0], known
+    return known
 
 
 async def write_holds(connection: AsyncConnection, holds: Sequence[HoldRow]) -> None:
