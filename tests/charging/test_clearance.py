@@ -23,7 +23,9 @@ from tests.charging.world import (
     top_up,
     won,
 )
-from wattbook.charging.clearance import AskPartner, ClearanceRequest, Cleared, Decision, clear, record_consents
+from wattbook.charging.cases import ClearanceRequest
+from wattbook.charging.clearance import AskPartner, Cleared, Decision, clear
+from wattbook.charging.consents import record_consents
 from wattbook.charging.policy import Policy
 from wattbook.charging.ports import Consent, ConsentAnswer
 from wattbook.charging.views import refusals

@@ -31,7 +31,8 @@ from tests.charging.world import (
 )
 from wattbook.book.accounts import ENERGY
 from wattbook.book.posting import expire_holds
-from wattbook.charging.clearance import AskPartner, record_consents
+from wattbook.charging.clearance import AskPartner
+from wattbook.charging.consents import record_consents
 from wattbook.charging.events import SessionChanged, SessionEnded
 from wattbook.charging.meter_values import Remembered, record_samples
 from wattbook.charging.ports import ConsentAnswer

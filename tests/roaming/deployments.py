@@ -19,8 +19,10 @@ from wattbook.book.audit import audit
 from wattbook.book.posting import Posted, post
 from wattbook.book.statements import balances
 from wattbook.book.transfers import Transfer
+from wattbook.charging.cases import ClearanceRequest
 from wattbook.charging.checks import CHECKS as CHARGING_CHECKS
-from wattbook.charging.clearance import AskPartner, ClearanceRequest, clear, record_consents
+from wattbook.charging.clearance import AskPartner, clear
+from wattbook.charging.consents import record_consents
 from wattbook.charging.meter_values import record_samples
 from wattbook.charging.running import Reading, Samples
 from wattbook.charging.starting import SessionStart, Started, start

@@ -6,33 +6,29 @@ network operator (location-independent power intake). The first that fails refus
 and a message for people; every refusal is kept.
 
 A token we have not issued is its issuer's to judge. The first answer is then `AskPartner`; who asks does so outside of
-any transaction, stores what came back with `record_consents`, and clears again. The supplier of a foreign driver is
-the one its issuer names.
+any transaction, stores what came back (`consents`), and clears again. The supplier of a foreign driver is the one its
+issuer names.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.book.accounts import Account, Balance
-from wattbook.book.statements import balances
 from wattbook.charging import store
-from wattbook.charging.paying import Paying, account_currency, is_for_one_payment, paying
+from wattbook.charging.cases import Case, ClearanceRequest, currency_of, look_up, wallet_of
+from wattbook.charging.consents import balance_group_named, prepaid_named, supplier_named
+from wattbook.charging.paying import Paying, is_for_one_payment, paying
 from wattbook.charging.policy import POLICY, Policy
-from wattbook.charging.ports import Consent, ConsentAnswer, ConsentRequest
+from wattbook.charging.ports import Consent, ConsentRequest
 from wattbook.charging.price import pricer_of, tariff_text
-from wattbook.charging.store import StoredConsent, StoredRefusal
+from wattbook.charging.store import StoredRefusal
 from wattbook.kernel.clock import readable, utc
 from wattbook.kernel.errors import InvalidInput, Refused
-from wattbook.kernel.identifiers import Eic, MarketPartnerId, PartyId
-from wattbook.kernel.units import Money
-from wattbook.registry.clearance import ClearanceFacts, clearance_facts
-from wattbook.registry.clearance import ClearanceRequest as FactsRequest
+from wattbook.registry.clearance import ClearanceFacts
 from wattbook.registry.customers import Customer, Token, TokenType, Whitelist
-from wattbook.registry.parties import find_suppliers
 from wattbook.registry.stations import Acceptance, StationTariff
 from wattbook.registry.validity import Ambiguous, Missing
 
@@ -59,22 +55,6 @@ _REFUSED_BY_PARTNER: Final[dict[Consent, tuple[Reason, str]]] = {
     "unknown": ("token-unknown", "nobody knows it"),
     "unreachable": ("partner-unreachable", "its issuer does not answer"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ClearanceRequest:
-    """Who wants to charge or feed in where.
-
-    Attributes:
-        connector_no: the station's number of the EVSE; 0 when it does not say (Authorize of OCPP 1.6). Then tariff,
-            meter and network operator are not looked at until the session starts.
-        may_stop_only: the driver has shown the token and not said what for: it may be to end what runs.
-    """
-
-    station_id: str
-    connector_no: int
-    token_uid: str
-    may_stop_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,30 +158,6 @@ async def clear(
     return decisions
 
 
-async def record_consents(
-    connection: AsyncConnection,
-    answers: Sequence[tuple[ConsentRequest, ConsentAnswer]],
-    *,
-    now: datetime,
-    policy: Policy = POLICY,
-) -> None:
-    """Keep what partners said; the latest answer for a token at a site counts, for the time the policy gives it."""
-    await store.write_consents(
-        connection,
-        [
-            StoredConsent(
-                token_folded=_folded(request.token_uid),
-                site_id=request.site_id,
-                token_type=request.token_type,
-                answered_at=utc(now),
-                valid_until=utc(now) + (policy.consent_valid if answer.consent == "allowed" else policy.refusal_valid),
-                answer=answer,
-            )
-            for request, answer in answers
-        ],
-    )
-
-
 async def record_refusals(
     connection: AsyncConnection, refused: Sequence[tuple[ClearanceRequest, Refused]], *, now: datetime
 ) -> None:
@@ -221,67 +177,6 @@ async def record_refusals(
     )
 
 
-# ------------------------------------------------------------------------------------------------ what is looked at
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A request with everything that decides it.
-
-    Attributes:
-        at: the moment by which validities are judged.
-        consent: what a partner said and is still valid.
-        suppliers: those of the suppliers that partners named which are registered.
-        wallets: balances of the wallets that would pay.
-    """
-
-    request: ClearanceRequest
-    at: datetime
-    facts: ClearanceFacts
-    consent: StoredConsent | None
-    suppliers: frozenset[str]
-    wallets: dict[Account, Balance]
-
-
-async def look_up(
-    connection: AsyncConnection, asked: Sequence[tuple[ClearanceRequest, datetime]], *, now: datetime
-) -> list[Case]:
-    """The cases of requests and of the moments they are judged by."""
-    if not asked:
-        return []
-    facts = await clearance_facts(
-        connection,
-        [FactsRequest(request.station_id, request.connector_no, request.token_uid, at) for request, at in asked],
-    )
-    keys = [
-        (_folded(request.token_uid), found.site.id if found.site else "")
-        for (request, _), found in zip(asked, facts, strict=True)
-    ]
-    consents = await store.consents_at(connection, keys, utc(now))
-    named = sorted({supplier for consent in consents.values() if (supplier := _supplier_named(consent.answer))})
-    known = await find_suppliers(connection, named) if named else []
-    suppliers = frozenset(supplier.id for supplier in known if supplier)
-    cases = [
-        Case(request, at, found, consents.get(key), suppliers, {})
-        for (request, at), found, key in zip(asked, facts, keys, strict=True)
-    ]
-    wallets = await balances(connection, list({wallet for case in cases if (wallet := _wallet(case))}))
-    return [replace(case, wallets=wallets) for case in cases]
-
-
-def wallet_of(customer_id: str, currency: str) -> Account:
-    return Account(customer_id, "wallet", currency)
-
-
-def _wallet(case: Case) -> Account | None:
-    """That would pay."""
-    payer = paying(case.facts, _currency(case))
-    return wallet_of(payer.owner, _currency(case)) if payer is not None and payer.from_wallet else None
-
-
-# ------------------------------------------------------------------------------------------------------ the decision
-
-
 def decide(case: Case, policy: Policy) -> Decision:
     """Cleared, AskPartner, or the first thing that is missing, as a value."""
     try:
@@ -289,7 +184,7 @@ def decide(case: Case, policy: Policy) -> Decision:
         driver = _driver(case, operator, site_id, policy)
         if isinstance(driver, AskPartner | StopOnly):
             return driver
-        return Cleared(driver, _place(case.facts, operator, site_id), _currency(case))
+        return Cleared(driver, _place(case.facts, operator, site_id), currency_of(case))
     except Refused as refused:
         return refused
 
@@ -353,7 +248,7 @@ def _relied_on_until(token: Token, at: datetime, policy: Policy) -> datetime | N
 def _local_driver(case: Case, token: Token, customer: Customer, policy: Policy) -> Driver:
     if customer.held_because is not None:
         raise refusal("customer-held", f"customer {customer.id} is on hold: {customer.held_because}")
-    payer = paying(case.facts, _currency(case))
+    payer = paying(case.facts, currency_of(case))
     assert payer is not None, "a customer pays, or somebody for it"
     if payer.customer is not None and payer.customer.held_because is not None:
         raise refusal("customer-held", f"customer {payer.owner} is on hold: {payer.customer.held_because}")
@@ -383,7 +278,7 @@ def _spendable(case: Case, payer: Paying, policy: Policy) -> int | None:
     """What may be set aside, with the credit that is given; None for who will owe."""
     if not payer.from_wallet:
         return None
-    currency = _currency(case)
+    currency = currency_of(case)
     available = case.wallets[wallet_of(payer.owner, currency)].available + payer.credit
     if available < policy.balance_min_amount(currency):
         raise refusal("no-credit", f"account {payer.owner} has too little {currency} to begin")
@@ -392,7 +287,7 @@ def _spendable(case: Case, payer: Paying, policy: Policy) -> int | None:
 
 def _card_driver(case: Case, token: Token, operator: str, policy: Policy) -> Driver:
     """Somebody with a card and no contract: the operator of the station is the supplier too."""
-    payer = paying(case.facts, _currency(case))
+    payer = paying(case.facts, currency_of(case))
     assert payer is not None, "the payment is the account"
     return Driver(
         token_uid=token.uid,
@@ -427,7 +322,7 @@ def _foreign_driver(case: Case, token: Token | None, site_id: str) -> Driver | A
         raise refusal(reason, f"token {uid}: {words}" + (f": {answer.info}" if answer.info else ""))
     if answer.token_party is None:
         raise refusal("token-unknown", f"token {uid}: who allowed it did not say who it is")
-    supplier = _supplier_named(answer)
+    supplier = supplier_named(answer)
     if supplier is None or supplier not in case.suppliers:
         named = answer.supplier_id or "no supplier"
         raise refusal("supplier-missing", f"token {uid}: {answer.token_party} names {named}, not registered here")
@@ -439,9 +334,9 @@ def _foreign_driver(case: Case, token: Token | None, site_id: str) -> Driver | A
         customer_id=None,
         payment="partner",
         supplier_id=supplier,
-        balance_group=_balance_group_named(answer),
+        balance_group=balance_group_named(answer),
         authorization_reference=answer.authorization_reference,
-        prepaid=_prepaid_named(answer, _currency(case)),
+        prepaid=prepaid_named(answer, currency_of(case)),
     )
 
 
@@ -471,40 +366,6 @@ def _place(facts: ClearanceFacts, operator: str, site_id: str) -> Place:
 def rated_power_w(facts: ClearanceFacts) -> int:
     """Of the EVSE's strongest connector; 0 when not known."""
     return max((connector.max_power_w for connector in facts.connectors), default=0)
-
-
-def _currency(case: Case) -> str:
-    """Of the price to be paid; while no EVSE is named, of the customer's account or of the partner's answer."""
-    if case.facts.tariff:
-        return case.facts.tariff.currency
-    return account_currency(case.facts) or (case.consent.answer.currency if case.consent else None) or ""
-
-
-def _supplier_named(answer: ConsentAnswer) -> str | None:
-    """In its canonical spelling; None also for what cannot be the identifier of a supplier."""
-    text = (answer.supplier_id or "").strip()
-    try:
-        return (MarketPartnerId if text.isdigit() else PartyId)(text).text
-    except InvalidInput:
-        return None
-
-
-def _balance_group_named(answer: ConsentAnswer) -> str | None:
-    try:
-        return Eic(answer.balance_group or "").text
-    except InvalidInput:
-        return None
-
-
-def _prepaid_named(answer: ConsentAnswer, currency: str) -> int | None:
-    """Only in the currency of the price: what another one is worth is not ours to say."""
-    if answer.prepaid is None or not currency or answer.currency != currency:
-        return None
-    return Money.half_up(answer.prepaid, currency).amount
-
-
-def _folded(uid: str) -> str:
-    return uid.strip().lower()
 
 
 def refusal(reason: Reason, message: str) -> Refused:

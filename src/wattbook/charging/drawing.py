@@ -18,7 +18,7 @@ from wattbook.book.posting import Posted, post
 from wattbook.book.statements import balances
 from wattbook.book.transfers import Hold, Void
 from wattbook.charging import store
-from wattbook.charging.clearance import wallet_of
+from wattbook.charging.cases import wallet_of
 from wattbook.charging.policy import POLICY, Policy
 from wattbook.charging.readings import read_running_courses
 from wattbook.charging.records import FoundSession, SessionRow

@@ -11,7 +11,7 @@ from enum import Enum
 
 from wattbook.book.accounts import ENERGY, Account
 from wattbook.book.transfers import Capture, Entry, Span, Transfer, Void
-from wattbook.charging.clearance import wallet_of
+from wattbook.charging.cases import wallet_of
 from wattbook.charging.price import StoredPrice
 from wattbook.charging.records import SessionRow
 from wattbook.charging.starting import hold_fact

@@ -19,19 +19,8 @@ from wattbook.book.accounts import Account
 from wattbook.book.posting import Posted, post
 from wattbook.book.transfers import Hold
 from wattbook.charging import store
-from wattbook.charging.clearance import (
-    AskPartner,
-    Case,
-    ClearanceRequest,
-    Cleared,
-    Decision,
-    decide,
-    look_up,
-    rated_power_w,
-    record_refusals,
-    refusal,
-    wallet_of,
-)
+from wattbook.charging.cases import Case, ClearanceRequest, look_up, wallet_of
+from wattbook.charging.clearance import AskPartner, Cleared, Decision, decide, rated_power_w, record_refusals, refusal
 from wattbook.charging.concurrency import Asked, busy_tokens
 from wattbook.charging.events import Subscriber
 from wattbook.charging.identity import key_of_tariff, session_of_start, session_of_transaction

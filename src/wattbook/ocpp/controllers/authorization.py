@@ -5,7 +5,8 @@ from typing import Final, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.charging.clearance import AskPartner, ClearanceRequest, Cleared, Decision, StopOnly, clear
+from wattbook.charging.cases import ClearanceRequest
+from wattbook.charging.clearance import AskPartner, Cleared, Decision, StopOnly, clear
 from wattbook.charging.concurrency import folded, open_of_tokens
 from wattbook.charging.starting import Started
 from wattbook.charging.stop_rights import StopVerdict

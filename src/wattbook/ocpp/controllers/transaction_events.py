@@ -17,7 +17,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.charging.clearance import AskPartner, ClearanceRequest, Cleared, Decision, StopOnly, clear
+from wattbook.charging.cases import ClearanceRequest
+from wattbook.charging.clearance import AskPartner, Cleared, Decision, StopOnly, clear
 from wattbook.charging.identity import session_of_transaction
 from wattbook.charging.meter_values import record_samples
 from wattbook.charging.running import REGISTER_MWH_MAX, Samples

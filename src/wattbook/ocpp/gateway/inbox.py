@@ -14,7 +14,8 @@ import structlog
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.charging.clearance import AskPartner, record_consents
+from wattbook.charging.clearance import AskPartner
+from wattbook.charging.consents import record_consents
 from wattbook.charging.events import Subscriber
 from wattbook.charging.policy import POLICY, Policy
 from wattbook.charging.ports import ConsentAnswer, ConsentRequest, PartnerConsent

@@ -16,7 +16,8 @@ from msgspec import structs
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.charging.clearance import AskPartner, record_consents
+from wattbook.charging.clearance import AskPartner
+from wattbook.charging.consents import record_consents
 from wattbook.charging.events import Subscriber
 from wattbook.charging.identity import session_of_transaction
 from wattbook.charging.open_sessions import REASON, OpenSession
