@@ -16,7 +16,7 @@ from wattbook.kernel.clock import system_clock
 from wattbook.kernel.telemetry import configure_logs, tune_garbage_collection
 from wattbook.ocpp.connections.connection import Entity
 from wattbook.ocpp.connections.management import ManagementEnd
-from wattbook.ocpp.connections.message_handler import Done, InboundMessage, LateAnswer, RejectedFrame
+from wattbook.ocpp.connections.ports import Done, InboundMessage, LateAnswer, RejectedFrame
 from wattbook.ocpp.messages import (
     Answer,
     Authorization,

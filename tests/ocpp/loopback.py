@@ -9,7 +9,7 @@ from wattbook.kernel.clock import ManualClock
 from wattbook.ocpp import messages as m
 from wattbook.ocpp.connections.connection import Connection, Entity
 from wattbook.ocpp.connections.management import ManagementEnd
-from wattbook.ocpp.connections.message_handler import InboundMessage, LateAnswer, RejectedFrame
+from wattbook.ocpp.connections.ports import InboundMessage, LateAnswer, RejectedFrame
 from wattbook.ocpp.connections.rpc import RPC_LIMITS, RpcLimits
 from wattbook.ocpp.wire.server import Admission, Rejection, UpgradeRequest
 from wattbook.ocpp.wire.transport import SOCKET_LIMITS, SocketLimits

@@ -19,7 +19,8 @@ from wattbook.db.embedded import EmbeddedServer
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import system_clock
 from wattbook.ocpp.catalogue import Entry, entries, markdown
-from wattbook.ocpp.connections.message_handler import InboundMessage, MessageHandler, RejectedFrame
+from wattbook.ocpp.connections.message_handler import MessageHandler
+from wattbook.ocpp.connections.ports import InboundMessage, RejectedFrame
 from wattbook.ocpp.dialects import DIALECTS
 from wattbook.ocpp.dialects.actions import ACTIONS
 from wattbook.ocpp.dialects.exchange import Dialect

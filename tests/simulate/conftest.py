@@ -12,7 +12,7 @@ from wattbook.kernel.clock import ManualClock, parse_rfc3339
 from wattbook.ocpp import messages as m
 from wattbook.ocpp.connections.connection import Entity
 from wattbook.ocpp.connections.management import ManagementEnd
-from wattbook.ocpp.connections.message_handler import InboundMessage, RejectedFrame
+from wattbook.ocpp.connections.ports import InboundMessage, RejectedFrame
 from wattbook.ocpp.wire.errors import ErrorCode, RpcError
 from wattbook.ocpp.wire.server import Admission
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from tests.simulate.conftest import GOOD, NOW, UNKNOWN, Central
 from wattbook.kernel.errors import InvalidInput
 from wattbook.ocpp import messages as m
-from wattbook.ocpp.connections.message_handler import InboundMessage
+from wattbook.ocpp.connections.ports import InboundMessage
 from wattbook.simulate.fleet import FleetPlan, FleetReport, run_fleet
 from wattbook.simulate.latencies import percentile
 from wattbook.simulate.terminal import show_fleet

@@ -10,7 +10,7 @@ import pytest
 from tests.simulate.conftest import BLOCKED, GOOD, NOW, Central
 from wattbook.kernel.errors import InvalidInput, Refused
 from wattbook.ocpp import messages as m
-from wattbook.ocpp.connections.message_handler import InboundMessage
+from wattbook.ocpp.connections.ports import InboundMessage
 from wattbook.ocpp.wire.errors import ErrorCode, RpcError
 from wattbook.simulate.load import LoadLog, LoadPlan, read_log, run_load, write_log
 

@@ -14,7 +14,7 @@ from wattbook.kernel.clock import ManualClock
 from wattbook.kernel.errors import Conflict, InvalidInput, Refused, Unavailable
 from wattbook.kernel.units import MWH_PER_KWH
 from wattbook.ocpp import messages as m
-from wattbook.ocpp.connections.message_handler import InboundMessage
+from wattbook.ocpp.connections.ports import InboundMessage
 from wattbook.ocpp.wire.errors import ErrorCode, RpcError
 from wattbook.simulate.evses import Evse, Meter
 from wattbook.simulate.network import BackOff, Network, Outage

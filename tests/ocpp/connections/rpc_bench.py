@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from wattbook.ocpp.connections.rpc import RPC_LIMITS, Reply, RpcConnection, RpcLimits
+from wattbook.ocpp.connections.ports import Reply
+from wattbook.ocpp.connections.rpc import RPC_LIMITS, RpcConnection, RpcLimits
 from wattbook.ocpp.dialects.plain import PlainCall
 from wattbook.ocpp.wire.errors import (
     MalformedFrame,

@@ -13,7 +13,7 @@ from tests.ocpp.loopback import ACCEPTED, NOW, friendly, running
 from tests.ocpp.wire.test_transport import station_socket
 from wattbook.kernel.errors import Conflict, InvalidInput, LimitExceeded, Unavailable
 from wattbook.ocpp import messages as m
-from wattbook.ocpp.connections.message_handler import InboundMessage
+from wattbook.ocpp.connections.ports import InboundMessage
 from wattbook.ocpp.connections.rpc import RpcLimits
 from wattbook.ocpp.connections.station import Station
 from wattbook.ocpp.wire.errors import CallTimedOut, ConnectionLost, ErrorCode, PeerRefused, RpcError

@@ -7,7 +7,8 @@ import pytest
 
 from tests.ocpp.connections.rpc_bench import Bench, Gate, linked
 from wattbook.kernel.errors import LimitExceeded, Unavailable
-from wattbook.ocpp.connections.rpc import Reply, RpcLimits
+from wattbook.ocpp.connections.ports import Reply
+from wattbook.ocpp.connections.rpc import RpcLimits
 from wattbook.ocpp.wire.errors import (
     CallTimedOut,
     ConnectionLost,

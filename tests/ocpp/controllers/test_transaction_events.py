@@ -19,7 +19,7 @@ from wattbook.charging.views import live_sessions, orphans, sessions_between
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import ManualClock
 from wattbook.ocpp.commands.submission import commands_of_station
-from wattbook.ocpp.connections.message_handler import InboundMessage
+from wattbook.ocpp.connections.ports import InboundMessage
 from wattbook.ocpp.gateway.inbox import Inbox
 from wattbook.ocpp.journal.notices import notices_of
 from wattbook.ocpp.messages import (

@@ -14,7 +14,8 @@ from wattbook.conformance.generator import payloads
 from wattbook.conformance.mutations import mutations
 from wattbook.conformance.versions import VERSIONS as PUBLISHED
 from wattbook.kernel.errors import Unavailable, WattbookError
-from wattbook.ocpp.connections.message_handler import Done, InboundMessage, MessageHandler, RejectedFrame
+from wattbook.ocpp.connections.message_handler import MessageHandler
+from wattbook.ocpp.connections.ports import Done, InboundMessage, RejectedFrame
 from wattbook.ocpp.connections.rpc import RpcConnection
 from wattbook.ocpp.dialects import DIALECTS, plain
 from wattbook.ocpp.dialects.exchange import Dialect

@@ -15,13 +15,8 @@ from hypothesis import strategies as st
 from tests.ocpp.loopback import NOW
 from wattbook.kernel.clock import ManualClock
 from wattbook.ocpp import messages as m
-from wattbook.ocpp.connections.message_handler import (
-    InboundMessage,
-    LateAnswer,
-    MessageHandler,
-    RejectedFrame,
-    Tolerance,
-)
+from wattbook.ocpp.connections.message_handler import MessageHandler, Tolerance
+from wattbook.ocpp.connections.ports import InboundMessage, LateAnswer, RejectedFrame
 from wattbook.ocpp.dialects import DIALECTS
 from wattbook.ocpp.wire.errors import ErrorCode, RpcError
 from wattbook.ocpp.wire.frames import Call, JsonObject

@@ -15,16 +15,9 @@ from typing import Any, Protocol, TypeVar, cast
 
 from wattbook.kernel.clock import Clock
 from wattbook.kernel.errors import InvalidInput, WattbookError
-from wattbook.ocpp.connections.message_handler import (
-    TOLERANCE,
-    Inbox,
-    MessageHandler,
-    OnLateAnswer,
-    Post,
-    Quarantine,
-    Tolerance,
-)
-from wattbook.ocpp.connections.rpc import POLICY_VIOLATION, RPC_LIMITS, RpcConnection, RpcCounts, RpcLimits, Wire
+from wattbook.ocpp.connections.message_handler import TOLERANCE, MessageHandler, Tolerance
+from wattbook.ocpp.connections.ports import Inbox, OnLateAnswer, Post, Quarantine, Wire
+from wattbook.ocpp.connections.rpc import POLICY_VIOLATION, RPC_LIMITS, RpcConnection, RpcCounts, RpcLimits
 from wattbook.ocpp.dialects.exchange import Dialect
 from wattbook.ocpp.messages import Answer, End, Request
 from wattbook.ocpp.wire import schemas

@@ -12,10 +12,10 @@ Between a failed schema check and the refusal stand the quirks: what a station i
 meant, flagged, and its frame kept as accepted. A signed message is taken out of its signature first.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 from msgspec import Raw, Struct
@@ -23,8 +23,19 @@ from msgspec import Raw, Struct
 from wattbook.kernel.clock import Clock
 from wattbook.kernel.errors import InvalidInput, LimitExceeded, Unavailable, WattbookError
 from wattbook.ocpp.connections import quirks
+from wattbook.ocpp.connections.ports import (
+    AnswerThen,
+    InboundMessage,
+    Inbox,
+    LateAnswer,
+    OnLateAnswer,
+    Post,
+    Quarantine,
+    RejectedFrame,
+    Reply,
+    SignatureWitness,
+)
 from wattbook.ocpp.connections.quirks import Maker, Rule, RulesOf
-from wattbook.ocpp.connections.rpc import Reply
 from wattbook.ocpp.dialects import plain
 from wattbook.ocpp.dialects.exchange import Dialect, Translation
 from wattbook.ocpp.dialects.plain import PlainCall
@@ -33,7 +44,7 @@ from wattbook.ocpp.wire import frames, schemas, signed
 from wattbook.ocpp.wire.errors import ErrorCode, InvalidAnswer, MalformedFrame, PeerRefused, RpcError, rpc_error
 from wattbook.ocpp.wire.frames import CALL, SEND, Call, CallResultError, JsonObject, Send
 from wattbook.ocpp.wire.schemas import Part
-from wattbook.ocpp.wire.signed import KeysOf, PublicKey
+from wattbook.ocpp.wire.signed import KeysOf
 
 _SIGNED_VALUE: Final = b'"signedMeterValue"'
 _SIGNED_DATA: Final = b'"SignedData"'
@@ -43,103 +54,6 @@ FLAGS_KEPT_MAX: Final = 64
 """Of a connection: each thing that is tolerated is kept once, not with every message."""
 
 log = structlog.get_logger(__name__)
-
-
-class InboundMessage(Struct, frozen=True, gc=False):
-    """A message that passed every check, for the controllers.
-
-    Attributes:
-        station_id: who is at the other end, or at the station's end who we are.
-        epoch: which of the station's connections it came by; a later connection has a greater one.
-        version: of OCPP, as people say it.
-        unique_id: of the frame; unique in its connection only, so no key to a business fact.
-        message: the neutral request.
-        received_at: by our clock.
-        flags: what was tolerated, e.g. `drop enum reason`, and whether a signature was verified.
-    """
-
-    station_id: str
-    epoch: int
-    version: str
-    unique_id: str
-    message: Request[Answer]
-    received_at: datetime
-    flags: tuple[str, ...] = ()
-
-
-class AnswerThen(Struct, frozen=True):
-    """An answer, and what happens as soon as it has been handed to the socket (R15), and never if the socket ended.
-
-    `then` neither waits nor raises.
-    """
-
-    answer: Answer
-    then: Callable[[], None]
-
-
-class RejectedFrame(Struct, frozen=True):
-    """A frame that could not be accepted, as it came, with what its sender was told.
-
-    With `accepted` it was taken all the same, and `reason` says what was tolerated.
-    """
-
-    station_id: str
-    epoch: int
-    version: str
-    raw: bytes
-    error_code: str
-    reason: str
-    received_at: datetime
-    accepted: bool = False
-
-
-class LateAnswer(Struct, frozen=True):
-    """The answer to a CALL of ours that nobody waits for any more: a struct, or why there is none.
-
-    `payload` is the answer as it was said, read or not; None when the CALL was refused.
-    """
-
-    station_id: str
-    epoch: int
-    unique_id: str
-    action: str
-    answer: Answer | WattbookError
-    received_at: datetime
-    payload: JsonObject | None = None
-
-
-Inbox = Callable[[InboundMessage], Awaitable[Answer | AnswerThen]]
-"""Handles a message and answers it after its effects are durable. May raise any error of the kernel, or an RpcError."""
-
-Done = Callable[[Answer | Exception], None]
-"""Hears the answer, or what stands in its way, once; now or later."""
-
-Post = Callable[[InboundMessage, Done], None]
-"""The inbox for plain messages: the same, without a coroutine for each of them."""
-
-Quarantine = Callable[[RejectedFrame], None]
-"""Keeps what was rejected; does not raise and does not wait."""
-
-OnLateAnswer = Callable[[LateAnswer], None]
-
-
-class SignatureWitness(Protocol):
-    """Is told of signatures; neither raises nor waits."""
-
-    def message(
-        self,
-        station_id: str,
-        action: str,
-        message_id: str,
-        payload: Mapping[str, Any],
-        key: PublicKey | None,
-        refusal: str | None,
-        received_at: datetime,
-    ) -> None:
-        """A signed message was right by this key, was refused, or nobody knows its key."""
-
-    def values(self, inbound: InboundMessage, action: str) -> None:
-        """A message came in that may hold signed meter values."""
 
 
 class Tolerance(Struct, frozen=True):

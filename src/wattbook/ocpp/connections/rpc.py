@@ -14,12 +14,13 @@
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol, cast
+from typing import cast
 
 import structlog
 from msgspec import Struct
 
 from wattbook.kernel.errors import InvalidInput
+from wattbook.ocpp.connections.ports import Reply, RpcHandler, Wire
 from wattbook.ocpp.connections.sending_queue import OutgoingCall, SendingQueue
 from wattbook.ocpp.dialects.plain import PlainCall
 from wattbook.ocpp.wire import frames
@@ -40,53 +41,6 @@ from wattbook.ocpp.wire.versions import Version
 PROTOCOL_ERROR, POLICY_VIOLATION = 1002, 1008  # RFC 6455, 7.4.1
 
 log = structlog.get_logger(__name__)
-
-
-class Wire(Protocol):
-    """What carries frames."""
-
-    def send(self, frame: bytes) -> None: ...
-
-    def close(self, code: int, reason: str) -> None: ...
-
-    def set_reading(self, reading: bool) -> None: ...
-
-
-class Reply(Struct, frozen=True):
-    """The payload of a CALLRESULT, and what happens as soon as it has been handed to the socket."""
-
-    payload: JsonObject
-    then: Callable[[], None]
-
-
-class RpcHandler(Protocol):
-    """What a connection does with what it hears; none but `on_call` may raise."""
-
-    def read_plain(self, raw: bytes) -> PlainCall | None:
-        """The frame, if it is a CALL that can be handled without a task."""
-        ...
-
-    def on_plain_call(self, call: PlainCall, raw: bytes, answered: Callable[[PlainCall, bytes], None]) -> None:
-        """Handle it; `answered` gets the frame of its answer, now or later."""
-        ...
-
-    async def on_call(self, call: Call, raw: bytes) -> JsonObject | Reply:
-        """Answer a CALL with the payload of its CALLRESULT, or raise what its CALLERROR says."""
-        ...
-
-    async def on_send(self, send: Send, raw: bytes) -> None:
-        """Take what needs no answer."""
-        ...
-
-    def on_answer_refused(self, refused: CallResultError, raw: bytes) -> None:
-        """An answer of ours was not understood by the opposite end."""
-        ...
-
-    def on_bad_frame(self, raw: bytes, error: MalformedFrame) -> None: ...
-
-    def on_late_answer(self, unique_id: str, action: str, answer: JsonObject | PeerRefused) -> Exception | None:
-        """An answer came after nobody waited for it any more; what is wrong with it, if anything."""
-        ...
 
 
 class RpcLimits(Struct, frozen=True):

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from wattbook.kernel.clock import Clock, system_clock
 from wattbook.ocpp.connections.connection import CALL_TIMEOUT_S, Connection, Entity, Line, new_message_id
-from wattbook.ocpp.connections.message_handler import InboundMessage, LateAnswer, RejectedFrame
+from wattbook.ocpp.connections.ports import InboundMessage, LateAnswer, RejectedFrame
 from wattbook.ocpp.connections.rpc import RPC_LIMITS, RpcLimits
 from wattbook.ocpp.connections.station_transactions import ANSWERS, Transactions
 from wattbook.ocpp.dialects import DIALECTS

@@ -11,7 +11,7 @@ from wattbook.charging.concurrency import folded, open_of_tokens
 from wattbook.charging.starting import Started
 from wattbook.charging.stop_rights import StopVerdict
 from wattbook.kernel.errors import Refused
-from wattbook.ocpp.connections.message_handler import InboundMessage
+from wattbook.ocpp.connections.ports import InboundMessage
 from wattbook.ocpp.controllers.controller import Context, Outcome
 from wattbook.ocpp.messages import Authorization, Authorize, AuthorizeAnswer, CertificateStatus, IdToken, TokenInfo
 

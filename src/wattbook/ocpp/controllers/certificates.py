@@ -5,7 +5,7 @@ from typing import TypeVar, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.ocpp.connections.message_handler import InboundMessage
+from wattbook.ocpp.connections.ports import InboundMessage
 from wattbook.ocpp.controllers.controller import Context, Outcome
 from wattbook.ocpp.messages import ChainStatusQuestion, ContractCertificate, OcspQuestion, SignCertificate
 

@@ -11,7 +11,7 @@ from wattbook.charging.events import Subscriber
 from wattbook.charging.meter_values import Remembered
 from wattbook.charging.policy import Policy
 from wattbook.kernel.errors import WattbookError
-from wattbook.ocpp.connections.message_handler import InboundMessage
+from wattbook.ocpp.connections.ports import InboundMessage
 from wattbook.ocpp.controllers.ports import Certificates
 from wattbook.ocpp.messages import Answer
 

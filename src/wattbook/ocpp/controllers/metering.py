@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wattbook.charging.meter_values import record_samples
 from wattbook.charging.running import Reading, Samples
 from wattbook.ocpp import messages
-from wattbook.ocpp.connections.message_handler import InboundMessage
+from wattbook.ocpp.connections.ports import InboundMessage
 from wattbook.ocpp.controllers.controller import Context
 from wattbook.ocpp.messages import MeterValues, MeterValuesAnswer, Sample
 

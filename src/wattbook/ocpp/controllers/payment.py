@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.billing.parties import LegalParty
 from wattbook.billing.registers import recipients_by_vat_id
-from wattbook.ocpp.connections.message_handler import InboundMessage
+from wattbook.ocpp.connections.ports import InboundMessage
 from wattbook.ocpp.controllers.controller import Context
 from wattbook.ocpp.controllers.vat import checked_vat_number
 from wattbook.ocpp.messages import VatNumberAnswer, VatNumberQuestion

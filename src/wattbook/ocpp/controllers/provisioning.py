@@ -6,7 +6,7 @@ from typing import Final, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.ocpp.connections.message_handler import InboundMessage
+from wattbook.ocpp.connections.ports import InboundMessage
 from wattbook.ocpp.controllers.controller import Context
 from wattbook.ocpp.kept.device_model import record_variables
 from wattbook.ocpp.messages import (

@@ -30,7 +30,7 @@ from wattbook.charging.stopping import stop as stop_sessions
 from wattbook.charging.views import find_sessions
 from wattbook.kernel.errors import Refused, WattbookError
 from wattbook.ocpp.commands.remote_starts import Begun, began_by, match
-from wattbook.ocpp.connections.message_handler import InboundMessage
+from wattbook.ocpp.connections.ports import InboundMessage
 from wattbook.ocpp.controllers.authorization import UNNAMED_EVSE, accepted_info, refused_info, stop_info
 from wattbook.ocpp.controllers.controller import Context, Outcome
 from wattbook.ocpp.controllers.metering import readings

@@ -33,7 +33,7 @@ from wattbook.ocpp.commands import store
 from wattbook.ocpp.commands.records import Claimed, CommandState, Outcome
 from wattbook.ocpp.commands.submission import check_command, decode_payload, encode_payload
 from wattbook.ocpp.connections.connection import Connection
-from wattbook.ocpp.connections.message_handler import LateAnswer
+from wattbook.ocpp.connections.ports import LateAnswer
 from wattbook.ocpp.connections.rpc import POLICY_VIOLATION
 from wattbook.ocpp.gateway import answers
 from wattbook.ocpp.gateway.candidates import WITHHELD

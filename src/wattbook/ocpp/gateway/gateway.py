@@ -20,7 +20,8 @@ from wattbook.db.group_commit import LANES
 from wattbook.kernel.clock import Clock
 from wattbook.ocpp.connections.connection import Connection, Connections, Entity
 from wattbook.ocpp.connections.management import ManagementEnd
-from wattbook.ocpp.connections.message_handler import AnswerThen, Done, InboundMessage, LateAnswer, Tolerance
+from wattbook.ocpp.connections.message_handler import Tolerance
+from wattbook.ocpp.connections.ports import AnswerThen, Done, InboundMessage, LateAnswer
 from wattbook.ocpp.connections.rpc import POLICY_VIOLATION
 from wattbook.ocpp.controllers.ports import Certificates
 from wattbook.ocpp.gateway.admission import Door

@@ -24,7 +24,7 @@ from wattbook.db.group_commit import LANES, GroupCommit
 from wattbook.kernel.clock import Clock
 from wattbook.kernel.errors import Unavailable, WattbookError
 from wattbook.kernel.telemetry import MESSAGES
-from wattbook.ocpp.connections.message_handler import Done, InboundMessage, RejectedFrame
+from wattbook.ocpp.connections.ports import Done, InboundMessage, RejectedFrame
 from wattbook.ocpp.controllers.controller import Context, Outcome
 from wattbook.ocpp.controllers.ports import Certificates, NoCertificates
 from wattbook.ocpp.controllers.routes import ROUTES

@@ -8,7 +8,7 @@ from msgspec import Struct, structs
 from sqlalchemy import Row, insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.ocpp.connections.message_handler import RejectedFrame
+from wattbook.ocpp.connections.ports import RejectedFrame
 from wattbook.ocpp.tables import quarantine
 
 RAW_BYTES_MAX = 64 * 1024

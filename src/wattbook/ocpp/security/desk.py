@@ -19,7 +19,7 @@ from wattbook.kernel.clock import Clock
 from wattbook.kernel.errors import InvalidInput, LimitExceeded, Refused, Unavailable, WattbookError
 from wattbook.ocpp.commands.records import CommandRequest
 from wattbook.ocpp.commands.submission import submit
-from wattbook.ocpp.connections.message_handler import InboundMessage
+from wattbook.ocpp.connections.ports import InboundMessage
 from wattbook.ocpp.messages import (
     Answer,
     Authorize,

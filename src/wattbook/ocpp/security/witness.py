@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wattbook.db.engine import Database
 from wattbook.db.group_commit import GroupCommit
 from wattbook.kernel.errors import WattbookError
-from wattbook.ocpp.connections.message_handler import InboundMessage
+from wattbook.ocpp.connections.ports import InboundMessage
 from wattbook.ocpp.messages import Sample
 from wattbook.ocpp.security.signed_values import Judged, Verdict, judge_value
 from wattbook.ocpp.security.signing_keys import KeyPurpose, SigningKeys, fingerprint_of
