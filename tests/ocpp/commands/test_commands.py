@@ -5,35 +5,34 @@ late. R34, R35: many nodes, many stations.
 """
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
-import msgspec
 import pytest
-import websockets
-from ocpp import v21, v201
-from ocpp.routing import on
-from ocpp.v16 import ChargePoint, call, call_result
 from sqlalchemy import text
-from websockets.asyncio.client import ClientConnection
-from websockets.typing import Subprotocol
 
+from tests.ocpp.commands.scene import (
+    WAIT_S,
+    Obedient,
+    accept,
+    ask,
+    connect,
+    gateway_has_entered,
+    gateway_on,
+    refusals,
+    until,
+    url,
+)
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import system_clock
 from wattbook.kernel.errors import Conflict, InvalidInput, LimitExceeded, NotFound, Unavailable
 from wattbook.ocpp.commands.orders import answer_of, order
 from wattbook.ocpp.commands.outcomes import Outcomes
-from wattbook.ocpp.commands.records import Command, CommandRequest, CommandState
-from wattbook.ocpp.commands.store import versions_spoken
-from wattbook.ocpp.commands.submission import WAITING_MAX, cancel, commands_of_station, find_commands, submit
-from wattbook.ocpp.connections.station import Commands, Station
+from wattbook.ocpp.commands.records import Command, CommandState
+from wattbook.ocpp.commands.submission import WAITING_MAX, cancel, commands_of_station, find_commands
+from wattbook.ocpp.connections.station import Station
 from wattbook.ocpp.gateway.gateway import Gateway
 from wattbook.ocpp.messages import (
-    Answer,
     CommandAnswer,
     CommandStatus,
     RemoteStart,
@@ -42,97 +41,7 @@ from wattbook.ocpp.messages import (
 )
 from wattbook.ocpp.wire.errors import ErrorCode, RpcError
 from wattbook.registry.stations import Acceptance, set_acceptance
-from wattbook.simulate.estate import Estate, furnish
-
-RESET = {"type": "Soft"}
-WAIT_S = 20.0
-
-
-@pytest.fixture
-async def estate(database: Database) -> Estate:
-    async with database.transaction() as connection:
-        return await furnish(connection, 5)
-
-
-@asynccontextmanager
-async def gateway_on(database: Database, *, settle_s: float = 10.0) -> AsyncIterator[Gateway]:
-    running = Gateway(database, system_clock, heartbeat_interval_s=300, settle_s=settle_s, look_every_s=0.2)
-    await running.open("127.0.0.1", 0)
-    try:
-        yield running
-    finally:
-        await running.close()
-
-
-@pytest.fixture
-async def gateway(database: Database, estate: Estate) -> AsyncIterator[Gateway]:
-    async with gateway_on(database) as running:
-        yield running
-
-
-@pytest.fixture
-async def outcomes(database: Database) -> AsyncIterator[Outcomes]:
-    async with Outcomes(database) as waiting:
-        yield waiting
-
-
-def url(gateway: Gateway) -> str:
-    return f"ws://127.0.0.1:{gateway.port}/ocpp"
-
-
-class Obedient:
-    """A station that notes what it is told, and may be made to wait or to refuse."""
-
-    def __init__(self) -> None:
-        self.told: list[Any] = []
-        self.holding: asyncio.Event | None = None
-        self.hears = asyncio.Event()
-        self.refusal: RpcError | None = None
-
-    async def __call__(self, message: Any) -> Answer:
-        self.told.append(message)
-        self.hears.set()
-        if self.holding is not None:
-            await self.holding.wait()
-        if self.refusal is not None:
-            raise self.refusal
-        return CommandAnswer(CommandStatus.ACCEPTED)
-
-    @property
-    def commands(self) -> Commands:
-        return {Reset: self, RemoteStart: self}
-
-
-async def connect(gateway: Gateway, station_id: str, obedient: Obedient, *, boots: bool = True) -> Station:
-    station = await Station.connect(url(gateway), station_id, obedient.commands)
-    if boots:
-        await station.boot("maker", "model")
-    return station
-
-
-def ask(station_id: str, action: str = "Reset", payload: Any = None, **terms: Any) -> CommandRequest:
-    expires_at = terms.pop("expires_at", system_clock() + timedelta(minutes=5))
-    return CommandRequest(station_id, action, RESET if payload is None else payload, expires_at, **terms)
-
-
-async def accept(database: Database, requests: Sequence[CommandRequest]) -> list[Command]:
-    async with database.transaction() as connection:
-        outcomes = await submit(connection, requests, requested_by="test", now=system_clock())
-    assert all(isinstance(outcome, Command) for outcome in outcomes), outcomes
-    return [outcome for outcome in outcomes if isinstance(outcome, Command)]
-
-
-async def refusals(database: Database, requests: Sequence[CommandRequest]) -> list[Any]:
-    async with database.transaction() as connection:
-        return await submit(connection, requests, requested_by="test", now=system_clock())
-
-
-async def until(database: Database, outcomes: Outcomes, command: Command, state: CommandState) -> Command:
-    """Not every change is told to those who wait for outcomes; `sent` is seen by looking."""
-    async with asyncio.timeout(WAIT_S):
-        while (found := await outcomes.wait(command.id, 0.05)).state is not state:
-            pass
-    return found
+from wattbook.simulate.estate import Estate
 
 
 async def test_a_connected_station_is_told_and_its_answer_is_kept(
@@ -414,135 +323,6 @@ async def test_a_stranger_to_the_queue_may_call_a_station_meanwhile(
     await station.close()
 
 
-class IndependentStation(ChargePoint):  # type: ignore[misc]
-    @on("GetConfiguration")  # type: ignore[untyped-decorator]
-    def configuration(self, **_: Any) -> Any:
-        setting = {"key": "HeartbeatInterval", "readonly": False, "value": "300"}
-        return call_result.GetConfiguration(configuration_key=[setting])
-
-
-async def test_a_station_of_another_make_is_told_too(
-    database: Database, gateway: Gateway, estate: Estate, outcomes: Outcomes
-) -> None:
-    address = f"{url(gateway)}/{estate.station(0)}"
-    async with websockets.connect(address, subprotocols=[Subprotocol("ocpp1.6")]) as socket:
-        station = IndependentStation(estate.station(0), socket)
-        reading = asyncio.ensure_future(station.start())
-        await station.call(call.BootNotification(charge_point_model="M", charge_point_vendor="V"))
-        (command,) = await accept(database, [ask(estate.station(0), "GetConfiguration", {})])
-        done = await outcomes.wait(command.id, WAIT_S)
-        assert msgspec.json.decode(done.answer)["configurationKey"][0]["value"] == "300"
-        reading.cancel()
-
-
-class Independent201(v201.ChargePoint):  # type: ignore[misc]
-    @on("GetVariables")  # type: ignore[untyped-decorator]
-    def variables(self, get_variable_data: Any, **_: Any) -> Any:
-        return v201.call_result.GetVariables(
-            [each | {"attribute_status": "Accepted", "attribute_value": "7"} for each in get_variable_data]
-        )
-
-
-class Independent21(v21.ChargePoint):  # type: ignore[misc]
-    @on("GetVariables")  # type: ignore[untyped-decorator]
-    def variables(self, get_variable_data: Any, **_: Any) -> Any:
-        return v21.call_result.GetVariables(
-            [each | {"attribute_status": "Accepted", "attribute_value": "7"} for each in get_variable_data]
-        )
-
-
-@pytest.mark.parametrize(
-    ("subprotocol", "make", "calls"),
-    [("ocpp2.0.1", Independent201, v201.call), ("ocpp2.1", Independent21, v21.call)],
-)
-async def test_a_station_of_another_make_is_told_in_the_newer_versions(
-    database: Database, gateway: Gateway, estate: Estate, outcomes: Outcomes, subprotocol: str, make: Any, calls: Any
-) -> None:
-    address = f"{url(gateway)}/{estate.station(0)}"
-    async with websockets.connect(address, subprotocols=[Subprotocol(subprotocol)]) as socket:
-        station = make(estate.station(0), socket)
-        reading = asyncio.ensure_future(station.start())
-        await station.call(
-            calls.BootNotification(charging_station={"model": "M", "vendor_name": "V"}, reason="PowerUp")
-        )
-        wanted = {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": "HeartbeatInterval"}}
-        (command,) = await accept(database, [ask(estate.station(0), "GetVariables", {"getVariableData": [wanted]})])
-        done = await outcomes.wait(command.id, WAIT_S)
-        (said,) = msgspec.json.decode(done.answer)["getVariableResult"]
-        assert (done.state, said["attributeValue"]) == (CommandState.ANSWERED, "7")
-        reading.cancel()
-
-
-async def test_a_station_that_answers_unfit_is_told_so_where_the_version_can(
-    database: Database, gateway: Gateway, estate: Estate, outcomes: Outcomes
-) -> None:
-    """R17: CALLRESULTERROR of OCPP 2.1."""
-    address = f"{url(gateway)}/{estate.station(0)}"
-    async with websockets.connect(address, subprotocols=[Subprotocol("ocpp2.1")]) as socket:
-        boot = {"chargingStation": {"model": "M", "vendorName": "V"}, "reason": "PowerUp"}
-        await socket.send(json.dumps([2, "boot", "BootNotification", boot]))
-        await asyncio.wait_for(socket.recv(), WAIT_S)
-        (command,) = await accept(database, [ask(estate.station(0), "ClearCache", {})])
-        await asyncio.wait_for(socket.recv(), WAIT_S)
-        await socket.send(json.dumps([3, str(command.id), {"status": "Perhaps"}]))
-        told = json.loads(await asyncio.wait_for(socket.recv(), WAIT_S))
-        assert told[:3] == [5, str(command.id), "PropertyConstraintViolation"]
-        done = await outcomes.wait(command.id, WAIT_S)
-        assert (done.state, bytes(done.answer), done.error_code) == (
-            CommandState.ANSWERED,
-            b'{"status":"Perhaps"}',
-            "invalid-answer",
-        )
-
-
-async def test_the_frame_is_compact_bears_the_commands_id_and_exact_numbers(
-    database: Database, gateway: Gateway, estate: Estate, outcomes: Outcomes
-) -> None:
-    async with raw_station(gateway, estate.station(0)) as socket:
-        period = {"startPeriod": 0, "limit": 16.1}
-        profile = {
-            "chargingProfileId": 1,
-            "stackLevel": 0,
-            "chargingProfilePurpose": "TxDefaultProfile",
-            "chargingProfileKind": "Relative",
-            "chargingSchedule": {"chargingRateUnit": "A", "chargingSchedulePeriod": [period]},
-        }
-        payload = {"connectorId": 1, "csChargingProfiles": profile}
-        (command,) = await accept(database, [ask(estate.station(0), "SetChargingProfile", payload)])
-        frame = await asyncio.wait_for(socket.recv(), WAIT_S)
-        assert isinstance(frame, str)
-        assert frame.startswith(f'[2,"{command.id}","SetChargingProfile",{{')
-        assert " " not in frame
-        assert '"limit":16.1' in frame
-        await socket.send(f'[3,"{command.id}",{{"status":"Perhaps"}}]')
-        done = await outcomes.wait(command.id, WAIT_S)
-        assert (done.state, bytes(done.answer)) == (CommandState.ANSWERED, b'{"status":"Perhaps"}')
-        assert done.error_code == "invalid-answer", "the answer is kept, and what is wrong with it is said"
-
-
-@asynccontextmanager
-async def raw_station(gateway: Gateway, station_id: str) -> AsyncIterator[ClientConnection]:
-    """A socket whose frames the test writes by hand, after a boot."""
-    async with websockets.connect(f"{url(gateway)}/{station_id}", subprotocols=[Subprotocol("ocpp1.6")]) as socket:
-        await socket.send('[2,"boot","BootNotification",{"chargePointVendor":"V","chargePointModel":"M"}]')
-        assert json.loads(await socket.recv())[1] == "boot"
-        yield socket
-
-
-async def test_an_answer_that_the_database_cannot_keep_does_not_stop_the_queue(
-    database: Database, gateway: Gateway, estate: Estate, outcomes: Outcomes
-) -> None:
-    async with raw_station(gateway, estate.station(0)) as socket:
-        first, second = await accept(database, [ask(estate.station(0), "GetConfiguration", {})] * 2)
-        await asyncio.wait_for(socket.recv(), WAIT_S)
-        await socket.send(f'[3,"{first.id}",{{"configurationKey":[],"x":1e200000}}]')
-        done = await outcomes.wait(first.id, WAIT_S)
-        assert (done.state, bytes(done.answer), done.error_code) == (CommandState.ANSWERED, b"null", "invalid-answer")
-        await asyncio.wait_for(socket.recv(), WAIT_S)
-        await socket.send(f'[3,"{second.id}",{{"configurationKey":[]}}]')
-        assert (await outcomes.wait(second.id, WAIT_S)).state is CommandState.ANSWERED
-
-
 async def test_the_list_of_a_station_goes_back_page_by_page(database: Database, estate: Estate) -> None:
     commands = await accept(database, [ask(estate.station(0)) for _ in range(5)])
     seen: list[UUID] = []
@@ -583,13 +363,3 @@ async def test_an_order_in_neutral_words_is_written_in_each_stations_version(
         answer_of(sixteen)
     for station in (old, new):
         await station.close()
-
-
-async def gateway_has_entered(database: Database, station_id: str) -> None:
-    """Nobody is told when a connection is in the database."""
-    for _ in range(1_000):
-        async with database.snapshot() as connection:
-            if station_id in await versions_spoken(connection, [station_id]):
-                return
-        await asyncio.sleep(0.02)
-    pytest.fail("it was never entered")
