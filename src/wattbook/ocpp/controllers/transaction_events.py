@@ -44,7 +44,7 @@ from wattbook.ocpp.messages import (
     TransactionEvent,
     TransactionEventAnswer,
 )
-from wattbook.ocpp.transactions import event_log as transaction_log
+from wattbook.ocpp.transactions import event_log
 from wattbook.ocpp.transactions.event_log import Known, Told
 
 NOBODY = ""
@@ -114,7 +114,7 @@ async def transaction_events(
 ) -> Sequence[Outcome]:
     """E01 to E15: note what each event tells, move its session on, and answer what was asked."""
     told = [_told(inbound) for inbound in batch]
-    known = await transaction_log.note(connection, told, now=context.now, cost_interval=context.policy.change_interval)
+    known = await event_log.note(connection, told, now=context.now, cost_interval=context.policy.change_interval)
     events = [
         _Event(inbound, cast(TransactionEvent, inbound.message), known[each.station_id, each.transaction_id])
         for inbound, each in zip(batch, told, strict=True)
@@ -190,7 +190,7 @@ async def _begin(connection: AsyncConnection, events: Sequence[_Event], context:
     for event, outcome in zip(chosen, outcomes, strict=True):
         event.start = outcome
     begun = [event.key for event in chosen if event.has_begun and not event.known.begun]
-    await transaction_log.mark(connection, begun, begun=True)
+    await event_log.mark(connection, begun, begun=True)
 
 
 async def _commands(
@@ -277,7 +277,7 @@ async def _end(connection: AsyncConnection, events: Sequence[_Event], context: C
     for event, outcome in zip(chosen, outcomes, strict=True):
         event.stop_error = outcome if isinstance(outcome, WattbookError) else None
     settled = [event.key for event in chosen if event.has_begun and event.stop_error is None]
-    await transaction_log.mark(connection, settled, settled=True)
+    await event_log.mark(connection, settled, settled=True)
 
 
 def _is_to_stop(event: _Event) -> bool:
