@@ -28,20 +28,19 @@ from wattbook.db.engine import Database
 from wattbook.db.group_commit import GroupCommit
 from wattbook.db.listener import Hear, Listener
 from wattbook.kernel.clock import Clock
-from wattbook.kernel.errors import InvalidInput, LimitExceeded, Unavailable
+from wattbook.kernel.errors import LimitExceeded, Unavailable
 from wattbook.ocpp.commands import store
 from wattbook.ocpp.commands.records import Claimed, CommandState, Outcome
-from wattbook.ocpp.commands.submission import check_command, decode_payload, encode_payload
+from wattbook.ocpp.commands.submission import decode_payload, encode_payload
 from wattbook.ocpp.connections.connection import Connection
 from wattbook.ocpp.connections.ports import LateAnswer
 from wattbook.ocpp.connections.rpc import POLICY_VIOLATION
 from wattbook.ocpp.gateway import answers
 from wattbook.ocpp.gateway.candidates import WITHHELD
+from wattbook.ocpp.gateway.carrying import carry, refused
 from wattbook.ocpp.messages import Answer, BootAnswer, Registration
-from wattbook.ocpp.wire import schemas
-from wattbook.ocpp.wire.errors import CallTimedOut, ConnectionLost, InvalidAnswer, PeerRefused, RpcError
+from wattbook.ocpp.wire.errors import PeerRefused
 from wattbook.ocpp.wire.frames import JsonObject
-from wattbook.ocpp.wire.schemas import Part
 
 SETTLE_S: Final = 10.0
 """A station that has not booted this long after it connected is not going to."""
@@ -191,7 +190,7 @@ class Delivery:
         except ValueError:
             return
         if isinstance(late.answer, PeerRefused):
-            outcome = _refused(command, late.answer, late=True)
+            outcome = refused(command, late.answer, late=True)
         elif late.payload is not None:
             outcome = Outcome(command, CommandState.ANSWERED, encode_payload(late.payload).decode(), late=True)
         else:
@@ -280,7 +279,7 @@ class Delivery:
                     self._in_flight.add(command.id)
                     if place.pending:
                         self._asked(command.station_id, command.action, decode_payload(command.payload))
-                    outcome = await _carry(place.connection, command)
+                    outcome = await carry(place.connection, command)
                     place.woken |= outcome.was_sent
         except Exception as error:
             log.error("commands-stopped", station_id=place.connection.station_id, exc_info=error)
@@ -355,45 +354,6 @@ class Delivery:
         for place in self._places.values():
             if not place.entered:
                 self._enter(place)
-
-
-async def _carry(connection: Connection, command: Claimed) -> Outcome:
-    """Send a command and wait for what becomes of it."""
-    payload = decode_payload(command.payload)
-    try:
-        check_command(connection.version, command.action, payload)
-    except InvalidInput as fault:
-        return Outcome(command.id, CommandState.UNDELIVERABLE, None, fault.code, fault.message, was_sent=False)
-    try:
-        answering = connection.rpc.call(command.action, payload, command.answer_within_s, str(command.id))
-    except (ConnectionLost, LimitExceeded):
-        return Outcome(command.id, CommandState.ACCEPTED, was_sent=False)
-    try:
-        return _answered(connection, command, encode_payload(await answering).decode())
-    except PeerRefused as refusal:
-        return _refused(command.id, refusal)
-    except CallTimedOut as silence:
-        return Outcome(command.id, CommandState.TIMED_OUT, None, "timed-out", silence.message)
-    except ConnectionLost as loss:
-        if command.repeatable:
-            return Outcome(command.id, CommandState.ACCEPTED)
-        return Outcome(command.id, CommandState.UNKNOWN, None, "connection-lost", loss.message)
-    except InvalidAnswer as fault:
-        return Outcome(command.id, CommandState.ANSWERED, None, "invalid-answer", fault.message)
-
-
-def _answered(connection: Connection, command: Claimed, answer: str) -> Outcome:
-    """The answer is kept as it came; when it breaks its schema, that is said beside it."""
-    try:
-        schemas.check(schemas.validator(connection.version, command.action, Part.ANSWER), decode_payload(answer))
-    except RpcError as fault:
-        connection.rpc.refuse_answer(str(command.id), command.action, fault)
-        return Outcome(command.id, CommandState.ANSWERED, answer, "invalid-answer", fault.message)
-    return Outcome(command.id, CommandState.ANSWERED, answer)
-
-
-def _refused(command: UUID, refusal: PeerRefused, *, late: bool = False) -> Outcome:
-    return Outcome(command, CommandState.REFUSED, None, refusal.wire_code, refusal.description, late=late)
 
 
 def _heed(done: "asyncio.Future[None] | asyncio.Future[Claimed | None]") -> None:
