@@ -44,21 +44,23 @@ BANK = Account("bank", "cash", "EUR")
 PEER_FUNCTION = """
     CREATE FUNCTION transfer_one(own_id uuid, fact text, debit_owner text, credit_owner text, moved bigint,
                                  at timestamptz) RETURNS void LANGUAGE plpgsql AS $$
-    DECLARE debit book.accounts; credit book.accounts;
+    DECLARE debit record; credit record;
     BEGIN
         PERFORM closed_through FROM book.closing FOR SHARE;
         PERFORM id FROM book.accounts WHERE commodity = 'EUR' AND (owner, purpose) IN
             ((debit_owner, 'wallet'), (credit_owner, 'cash')) ORDER BY id FOR UPDATE;
-        UPDATE book.accounts SET debits_posted = debits_posted + moved, version = version + 1
-            WHERE (owner, purpose, commodity) = (debit_owner, 'wallet', 'EUR') RETURNING * INTO debit;
+        UPDATE book.accounts SET debits_posted = debits_posted + moved, version = version + 1, last_transfer = own_id
+            WHERE (owner, purpose, commodity) = (debit_owner, 'wallet', 'EUR')
+            RETURNING *, old.last_transfer AS before INTO debit;
         IF debit.credits_posted - debit.debits_posted - debit.debits_pending < debit.floor THEN
             RAISE EXCEPTION 'floor';
         END IF;
-        UPDATE book.accounts SET credits_posted = credits_posted + moved, version = version + 1
-            WHERE (owner, purpose, commodity) = (credit_owner, 'cash', 'EUR') RETURNING * INTO credit;
+        UPDATE book.accounts SET credits_posted = credits_posted + moved, version = version + 1, last_transfer = own_id
+            WHERE (owner, purpose, commodity) = (credit_owner, 'cash', 'EUR')
+            RETURNING *, old.last_transfer AS before INTO credit;
         INSERT INTO book.transfers VALUES (own_id, fact, 0, own_id, 1, debit.id, credit.id, moved, NULL, at, at,
             date_trunc('month', at)::date, NULL, NULL, NULL, debit.version, debit.debits_posted - debit.credits_posted,
-            credit.version, credit.debits_posted - credit.credits_posted, '');
+            credit.version, credit.debits_posted - credit.credits_posted, '', debit.before, credit.before);
     END $$
 """
 

@@ -55,7 +55,7 @@ def play(played: list[list[Transfer]], state: list[tuple[tuple[int, int, int, in
     """Outcomes in words, the lines of the journal and the accounts after a batch."""
     rows = [
         AccountRow(account, PURPOSES[account.purpose].side == "debit", number, floor, *four, 5, 5,
-                   number.to_bytes(12, "big"))
+                   number.to_bytes(12, "big"), b"before")
         for number, (account, (four, floor)) in enumerate(zip(OWNERS, state, strict=True))
     ]  # fmt: skip
     known = {KNOWN: Content(Kind.TRANSFER, 0, 3, 7, None, NOW, None)}

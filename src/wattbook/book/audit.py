@@ -57,10 +57,10 @@ class Proof:
 _POSTED: Final = "kind IN (0, 2)"
 _RESOLVES: Final = "kind IN (2, 3, 4)"
 _ENTRIES: Final = f"""
-    SELECT debit_account AS account, debit_version AS version, debit_balance AS balance,
-           CASE WHEN {_POSTED} THEN amount ELSE 0 END AS change FROM book.transfers
+    SELECT id AS transfer, debit_before AS before, debit_account AS account, debit_version AS version,
+           debit_balance AS balance, CASE WHEN {_POSTED} THEN amount ELSE 0 END AS change FROM book.transfers
     UNION ALL
-    SELECT credit_account, credit_version, credit_balance,
+    SELECT id, credit_before, credit_account, credit_version, credit_balance,
            CASE WHEN {_POSTED} THEN -amount ELSE 0 END FROM book.transfers
 """
 _NAMED: Final = "owner || ' ' || purpose || ' ' || commodity AS account"
@@ -112,18 +112,20 @@ CHECKS: Final = (
     ),
     Check(
         "no-lost-update",
-        "the versions of an account run without a gap and each balance continues the one before",
+        "the versions of an account run without a gap, each transfer names and continues the one before",
         f"""
         SELECT {_NAMED}, found.version FROM (
             SELECT account AS id, version,
-                   version <> row_number() OVER chain OR balance <> sum(change) OVER chain AS broken
+                   version <> row_number() OVER chain OR balance <> sum(change) OVER chain
+                   OR before IS DISTINCT FROM lag(transfer) OVER chain AS broken
             FROM ({_ENTRIES}) AS entry WINDOW chain AS (PARTITION BY account ORDER BY version)
         ) AS found JOIN book.accounts USING (id) WHERE broken
         UNION ALL
         SELECT {_NAMED}, version FROM book.accounts
-        LEFT JOIN (SELECT account AS id, count(*) AS entries FROM ({_ENTRIES}) AS entry GROUP BY account) AS chain
+        LEFT JOIN (SELECT DISTINCT ON (account) account AS id, version AS entries, transfer AS newest
+                   FROM ({_ENTRIES}) AS entry ORDER BY account, version DESC) AS chain
         USING (id)
-        WHERE version <> coalesce(entries, 0)
+        WHERE version <> coalesce(entries, 0) OR last_transfer IS DISTINCT FROM newest
         """,
     ),
     Check(

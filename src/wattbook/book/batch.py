@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wattbook.book import store
 from wattbook.book.accounts import Account
 from wattbook.book.journal import Journal, shape, writing
-from wattbook.book.locks import AccountRow
+from wattbook.book.locks import ID_LENGTH, AccountRow
 from wattbook.book.store import Content, HoldRow, Kind
 from wattbook.book.transfers import (
     FACT_LENGTH_MAX,
@@ -27,7 +27,7 @@ from wattbook.book.transfers import (
     pair_error,
     validate,
 )
-from wattbook.db.arrays import Bigints
+from wattbook.db.arrays import Bigints, Uuids
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import Conflict, InvalidInput, NotFound, Refused, WattbookError
 from wattbook.kernel.units import AMOUNT_MAX
@@ -106,7 +106,7 @@ class Batch:
         self._known: dict[bytes, Content | Transfer] = {**known}
         self._journal = journal
         self._lines: list[bytes] = []
-        self._numbers: list[Bigints] = []
+        self._values: list[Bigints | Uuids] = []
         self.met_known = bool(known)
 
     async def play(self, connection: AsyncConnection) -> list[Outcome]:
@@ -120,15 +120,15 @@ class Batch:
                 await send(self._lines)
                 self._lines.clear()
             changed = [account for account in self._by_id.values() if account.version != account.stored_version]
-            self._numbers = store.account_numbers(changed)
+            self._values = store.account_values(changed)
         return outcomes
 
     async def write_state(self, connection: AsyncConnection) -> None:
         """What the groups have left of accounts and holds, once their transfers are written."""
         if holds := [hold for hold in self._holds.values() if hold.state != hold.stored]:
             await store.write_holds(connection, holds)
-        if self._numbers:
-            await store.update_accounts(connection, self._numbers)
+        if self._values:
+            await store.update_accounts(connection, self._values, pending=bool(holds))
 
     def unsure(self, outcomes: Sequence[Outcome]) -> list[bytes]:
         """Facts of refused groups that nothing was known of: had they been posted before, they were no refusals."""
@@ -182,6 +182,7 @@ class Batch:
         journal = self._journal
         end = journal.plain_end(event_at)
         self._lines.append(journal.line(own_id, own_id, _ALONE, fact, amount, debit, credit, end))
+        debit.before = credit.before = ID_LENGTH + own_id
         self._known[own_id] = entry
         return True
 
@@ -249,17 +250,22 @@ class Batch:
         floored = [(row, row.available) for _, *pair in moves for row in pair if row.floor is not None]
         journal, size, group_id = self._journal, len(ids), ids[0]
         lines = []
+        chained = []
         try:
             for entry, own_id, (content, debit, credit) in zip(group, ids, moves):  # noqa: B905 one of each, made from the group
                 self._move(entry, own_id, content, debit, credit, +1)
                 end = journal.end(content.event_at, content.span, content.hold_id, entry.memo)
                 own = shape(size, content.kind)
                 lines.append(journal.line(own_id, group_id, own, entry.fact, content.amount, debit, credit, end))
+                chained.append((debit.before, credit.before))
+                debit.before = credit.before = ID_LENGTH + own_id
             for account, before in floored:
                 _check_floor(account, before, group[0])
         except WattbookError:
             for place in reversed(range(len(lines))):
+                _, debit, credit = moves[place]
                 self._move(group[place], ids[place], *moves[place], -1)
+                debit.before, credit.before = chained[place]
             raise
         for own_id, move in zip(ids, moves):  # noqa: B905 as above
             self._known[own_id] = move[0]

@@ -15,7 +15,7 @@ from typing import Final
 from psycopg import AsyncCopy
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.book.locks import AccountRow
+from wattbook.book.locks import ID_LENGTH, AccountRow
 from wattbook.book.periods import first_of_month, next_month
 from wattbook.book.store import Kind
 from wattbook.book.transfers import Span
@@ -23,15 +23,15 @@ from wattbook.db.engine import driver_of
 from wattbook.kernel.clock import utc
 
 _COPY: Final = """
-    COPY book.transfers (id, group_id, group_size, kind, debit_account, credit_account, amount, debit_version,
-                         debit_balance, credit_version, credit_balance, fact, event_at, booked_at, period, corrects,
-                         span_start, span_end, hold_id, memo) FROM STDIN (FORMAT BINARY)
+    COPY book.transfers (id, group_id, group_size, kind, debit_account, credit_account, debit_before, credit_before,
+                         amount, debit_version, debit_balance, credit_version, credit_balance, fact, event_at,
+                         booked_at, period, corrects, span_start, span_end, hold_id, memo) FROM STDIN (FORMAT BINARY)
     WHERE clock_timestamp() IS NOT NULL
 """
 """The condition holds for every row. It is there because it is volatile: then PostgreSQL puts each row into table and
 indexes as it comes, while the caller plays on, and does not wait for a thousand of them first."""
 
-_COLUMNS: Final = 20
+_COLUMNS: Final = 22
 _OPENING: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 
 _ID: Final = Struct(">i16s")
@@ -42,7 +42,6 @@ _SHAPE: Final = Struct(">ihih")
 _NUMBERS: Final = Struct(">iqiqiqiqiqi")
 """The amount, version and balance of both accounts, and the length of the fact."""
 _HEAD: Final = Struct(">hi").pack(_COLUMNS, 16)
-_ID_LENGTH: Final = _LENGTH.pack(16)
 _NULL: Final = _LENGTH.pack(-1)
 _PLAIN: Final = _NULL * 3 + _LENGTH.pack(0)
 """No span, no hold, no memo: how most lines end."""
@@ -79,8 +78,11 @@ class Journal:
             8, credit.version, 8, credit.debits_posted - credit.credits_posted, len(fact_utf8),
         )  # fmt: skip
         return b"".join(
-            (_HEAD, own_id, _ID_LENGTH, group_id, shape, debit.field, credit.field, numbers, fact_utf8, end)
-        )
+            (
+                _HEAD, own_id, ID_LENGTH, group_id, shape, debit.field, credit.field, debit.before, credit.before,
+                numbers, fact_utf8, end,
+            )
+        )  # fmt: skip
 
     def plain_end(self, event_at: datetime) -> bytes:
         """The columns behind the fact, without span, hold and memo."""

@@ -25,6 +25,10 @@ IDS_MAX: Final = 10_000
 
 _GROWS_BY_DEBIT: Final = {purpose.name: purpose.side == "debit" for purpose in PURPOSES.values()}
 _FIELD: Final = Layout(">iq")
+ID_LENGTH: Final = Layout(">i").pack(16)
+"""What stands before an id that is a field of a line of the journal."""
+
+_NULL: Final = Layout(">i").pack(-1)
 
 
 class AccountRow(Struct, gc=False):
@@ -45,6 +49,8 @@ class AccountRow(Struct, gc=False):
     stored_version: int
     field: bytes
     """The id as a field of a line of the journal."""
+    before: bytes
+    """The id of its newest transfer as such a field; null when there is none."""
 
     @property
     def available(self) -> int:
@@ -104,7 +110,8 @@ async def make_accounts(connection: AsyncConnection, keys: Iterable[Account]) ->
 
 
 LOCK: Final = """
-    SELECT owner, purpose, commodity, id, floor, debits_posted, credits_posted, debits_pending, credits_pending, version
+    SELECT owner, purpose, commodity, id, floor, debits_posted, credits_posted, debits_pending, credits_pending,
+           version, uuid_send(last_transfer)
     FROM unnest(%s::bigint[]) AS wanted(own_id)
     CROSS JOIN LATERAL (SELECT * FROM book.accounts WHERE id = own_id FOR UPDATE) AS account
 """
@@ -122,12 +129,12 @@ def locked_rows(
     keys = {own_id: key for key, own_id in ids.items()}
     locked = {}
     for row in found:
-        owner, purpose, commodity, own_id, floor, debits, credits_, debits_pending, credits_pending, version = row
+        owner, purpose, commodity, own_id, floor, debits, credits_, debits_pending, credits_pending, version, last = row
         key = keys[own_id]
         if key[:] == (owner, purpose, commodity):
             locked[key] = AccountRow(
                 key, _GROWS_BY_DEBIT[purpose], own_id, floor, debits, credits_, debits_pending, credits_pending,
-                version, version, _FIELD.pack(8, own_id),
+                version, version, _FIELD.pack(8, own_id), _NULL if last is None else ID_LENGTH + last,
             )  # fmt: skip
     for key in ids.keys() - locked.keys():
         _remembered(connection).pop(key, None)

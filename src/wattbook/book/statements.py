@@ -51,26 +51,40 @@ async def balances(connection: AsyncConnection, accounts: Sequence[Account]) -> 
 
 
 async def statement(connection: AsyncConnection, account: Account, start: datetime, end: datetime) -> Statement:
-    """The account's posted movements by booking time, oldest first; at most 10,000 lines."""
+    """The account's posted movements by booking time, oldest first; at most 10,000 lines.
+
+    Walks from its newest transfer back to the first that was booked before `start`; O(transfers since then). Posters
+    who met at the account may have booked a moment apart from the order in which they came: a transfer counts as booked
+    no later than those after it, so that every statement opens where the one before closed.
+    """
     start, end = utc(start), utc(end)
     sign = 1 if PURPOSES[account.purpose].side == "debit" else -1
     found = await connection.execute(
         text("""
-            WITH own AS (
-                SELECT id FROM book.accounts
+            WITH RECURSIVE walked AS (
+                SELECT account.id AS own, found.* FROM book.accounts AS account
+                JOIN book.transfers AS found ON found.id = account.last_transfer
                 WHERE (owner, purpose, commodity) = (:owner, :purpose, :commodity)
-            ), movement AS (
-                SELECT debit_version AS version, booked_at, event_at, fact, credit_account AS other, amount,
-                       debit_balance AS balance, memo
-                FROM book.transfers WHERE debit_account = (SELECT id FROM own) AND kind IN (0, 2) AND booked_at < :end
                 UNION ALL
-                SELECT credit_version, booked_at, event_at, fact, debit_account, -amount, credit_balance, memo
-                FROM book.transfers WHERE credit_account = (SELECT id FROM own) AND kind IN (0, 2) AND booked_at < :end
+                SELECT own, found.* FROM walked
+                CROSS JOIN LATERAL (
+                    SELECT * FROM book.transfers
+                    WHERE id = CASE own WHEN walked.debit_account THEN walked.debit_before ELSE walked.credit_before END
+                    OFFSET 0
+                ) AS found
+                WHERE walked.booked_at >= :start
+            ), movement AS (
+                SELECT CASE own WHEN debit_account THEN debit_version ELSE credit_version END AS version,
+                       CASE own WHEN debit_account THEN credit_account ELSE debit_account END AS other,
+                       CASE own WHEN debit_account THEN amount ELSE -amount END AS amount,
+                       CASE own WHEN debit_account THEN debit_balance ELSE credit_balance END AS balance,
+                       booked_at, event_at, fact, memo, kind
+                FROM walked
             )
             SELECT booked_at, event_at, fact, owner, purpose, commodity, amount, balance, memo
-            FROM movement JOIN book.accounts AS account ON account.id = movement.other
-            WHERE booked_at >= :start
-               OR movement.version = (SELECT max(version) FROM movement WHERE booked_at < :start)
+            FROM (SELECT *, bool_or(booked_at < :end) OVER (ORDER BY version DESC) AS ended FROM movement) AS movement
+            JOIN book.accounts AS account ON account.id = other
+            WHERE ended AND (kind IN (0, 2) OR booked_at < :start)
             ORDER BY movement.version LIMIT :limit
         """),
         account._asdict() | {"start": start, "end": end, "limit": LINES_MAX + 1},

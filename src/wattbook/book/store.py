@@ -11,9 +11,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.book.accounts import Account
-from wattbook.book.locks import AccountRow, columns, lock_accounts
+from wattbook.book.locks import ID_LENGTH, AccountRow, columns, lock_accounts
 from wattbook.book.transfers import Span
-from wattbook.db.arrays import Bigints, bigints, uuids
+from wattbook.db.arrays import Bigints, Uuids, bigints, uuids
 from wattbook.db.engine import fetch
 
 
@@ -165,28 +165,46 @@ async def write_holds(connection: AsyncConnection, holds: Sequence[HoldRow]) -> 
     )
 
 
-def account_numbers(accounts: Sequence[AccountRow]) -> list[Bigints]:
-    """The accounts as `update_accounts` takes them."""
-    numbers = [
-        (row.id, row.debits_posted, row.credits_posted, row.debits_pending, row.credits_pending, row.version)
+def account_values(accounts: Sequence[AccountRow]) -> list[Bigints | Uuids]:
+    """The accounts as `update_accounts` takes them; each was touched by a transfer."""
+    if not accounts:
+        return []
+    rows = [
+        (row.id, row.debits_posted, row.credits_posted, row.version, row.debits_pending, row.credits_pending)
         for row in accounts
     ]
-    return [bigints(column) for column in zip(*numbers, strict=True)]
+    return [uuids([row.before[len(ID_LENGTH) :] for row in accounts]), *map(bigints, zip(*rows, strict=True))]
 
 
-async def update_accounts(connection: AsyncConnection, numbers: Sequence[Bigints]) -> None:
-    await fetch(
-        connection,
-        """
-        UPDATE book.accounts AS account
-        SET debits_posted = now.debits_posted, credits_posted = now.credits_posted,
-            debits_pending = now.debits_pending, credits_pending = now.credits_pending, version = now.version
-        FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
-             AS now(id, debits_posted, credits_posted, debits_pending, credits_pending, version)
-        WHERE account.id = now.id
-        """,
-        numbers,
-    )
+async def update_accounts(connection: AsyncConnection, values: Sequence[Bigints | Uuids], *, pending: bool) -> None:
+    """Write the accounts of a batch; without `pending` no hold was made or resolved by it."""
+    if pending:
+        await fetch(
+            connection,
+            """
+            UPDATE book.accounts AS account
+            SET last_transfer = now.last_transfer, debits_posted = now.debits_posted,
+                credits_posted = now.credits_posted, version = now.version,
+                debits_pending = now.debits_pending, credits_pending = now.credits_pending
+            FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
+                 AS now(last_transfer, id, debits_posted, credits_posted, version, debits_pending, credits_pending)
+            WHERE account.id = now.id
+            """,
+            values,
+        )
+    else:
+        await fetch(
+            connection,
+            """
+            UPDATE book.accounts AS account
+            SET last_transfer = now.last_transfer, debits_posted = now.debits_posted,
+                credits_posted = now.credits_posted, version = now.version
+            FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
+                 AS now(last_transfer, id, debits_posted, credits_posted, version)
+            WHERE account.id = now.id
+            """,
+            values[:5],
+        )
 
 
 async def set_floor(connection: AsyncConnection, account: Account, floor: int | None) -> None:
