@@ -5,8 +5,9 @@ the other groups of the batch post.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from enum import Enum
-from typing import Final
+from typing import Final, LiteralString
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -28,6 +29,7 @@ from wattbook.book.transfers import (
     validate,
 )
 from wattbook.db.arrays import Bigints, Uuids
+from wattbook.db.engine import execute, pipeline
 from wattbook.kernel.clock import utc
 from wattbook.kernel.errors import Conflict, InvalidInput, NotFound, Refused, WattbookError
 from wattbook.kernel.units import AMOUNT_MAX
@@ -123,12 +125,16 @@ class Batch:
             self._values = store.account_values(changed)
         return outcomes
 
-    async def write_state(self, connection: AsyncConnection) -> None:
+    async def write_state(self, connection: AsyncConnection, *, before: LiteralString | None = None) -> None:
         """What the groups have left of accounts and holds, once their transfers are written."""
-        if holds := [hold for hold in self._holds.values() if hold.state != hold.stored]:
-            await store.write_holds(connection, holds)
-        if self._values:
-            await store.update_accounts(connection, self._values, pending=bool(holds))
+        holds = [hold for hold in self._holds.values() if hold.state != hold.stored]
+        async with pipeline(connection) if before or holds else nullcontext():
+            if before:
+                await execute(connection, before, ())
+            if holds:
+                await store.write_holds(connection, holds)
+            if self._values:
+                await store.update_accounts(connection, self._values, pending=bool(holds))
 
     def unsure(self, outcomes: Sequence[Outcome]) -> list[bytes]:
         """Facts of refused groups that nothing was known of: had they been posted before, they were no refusals."""

@@ -111,11 +111,15 @@ async def make_accounts(connection: AsyncConnection, keys: Iterable[Account]) ->
 
 LOCK: Final = """
     SELECT owner, purpose, commodity, id, floor, debits_posted, credits_posted, debits_pending, credits_pending,
-           version, uuid_send(last_transfer)
-    FROM unnest(%s::bigint[]) AS wanted(own_id)
+           version, uuid_send(last_transfer), closed_through
+    FROM (SELECT closed_through FROM book.closing LIMIT 1 FOR SHARE) AS closing
+    CROSS JOIN unnest(%s::bigint[]) AS wanted(own_id)
     CROSS JOIN LATERAL (SELECT * FROM book.accounts WHERE id = own_id FOR UPDATE) AS account
 """
-"""Locks the accounts of `in_order` one after the other; gives `locked_rows`."""
+"""Locks the accounts of `in_order` one after the other; gives `locked_rows`.
+
+With each the last closed month, which cannot move before this transaction ends.
+"""
 
 
 def in_order(ids: Mapping[Account, int]) -> Bigints:
@@ -129,11 +133,11 @@ def locked_rows(
     keys = {own_id: key for key, own_id in ids.items()}
     locked = {}
     for row in found:
-        owner, purpose, commodity, own_id, floor, debits, credits_, debits_pending, credits_pending, version, last = row
+        owner, purpose, commodity, own_id, floor, debits, credits_, debits_held, credits_held, version, last, _ = row
         key = keys[own_id]
         if key[:] == (owner, purpose, commodity):
             locked[key] = AccountRow(
-                key, _GROWS_BY_DEBIT[purpose], own_id, floor, debits, credits_, debits_pending, credits_pending,
+                key, _GROWS_BY_DEBIT[purpose], own_id, floor, debits, credits_, debits_held, credits_held,
                 version, version, _FIELD.pack(8, own_id), _NULL if last is None else ID_LENGTH + last,
             )  # fmt: skip
     for key in ids.keys() - locked.keys():

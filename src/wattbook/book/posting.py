@@ -75,8 +75,7 @@ async def post(connection: AsyncConnection, groups: Sequence[Sequence[Entry]], *
     batch = await _load(connection, groups, entries, booked_at, look=True)
     connection.info[_WARY] = WARY if batch.met_known else max(wary - 1, 0)
     outcomes = await batch.play(connection)
-    async with pipeline(connection):
-        await batch.write_state(connection)
+    await batch.write_state(connection)
     return outcomes
 
 
@@ -109,10 +108,8 @@ async def _post_unseen(
     if known:
         await fetch(connection, _TAKE_BACK, ())
         return None
-    async with pipeline(connection):
-        # Before the accounts are written: who locks a row outside a savepoint and changes it inside makes two lockers.
-        await execute(connection, _KEEP, ())
-        await batch.write_state(connection)
+    # Before the accounts are written: who locks a row outside a savepoint and changes it inside makes two lockers.
+    await batch.write_state(connection, before=_KEEP)
     return outcomes
 
 
@@ -144,20 +141,20 @@ async def _load(
     looking: list[AsyncCursor[Any]] = []
     async with pipeline(connection):
         locking = await execute(connection, LOCK, (in_order(account_ids),))
-        closing = await execute(connection, store.CLOSED_THROUGH, ())
         holding = await execute(connection, store.HOLDS, (uuids(resolved),)) if resolved else None
         if look:
             ids, looking = await _look_up(connection, groups)
         else:
             await execute(connection, _SAVE, ())
             ids = keys_of(groups[:LOOKED_UP])
-    accounts = locked_rows(connection, account_ids, await locking.fetchall())
+    found = await locking.fetchall()
+    accounts = locked_rows(connection, account_ids, found)
     if forgotten := account_ids.keys() - accounts.keys():
         accounts |= await lock_accounts(connection, forgotten)
         if look:
             ids, looking = await _look_up(connection, groups)  # perhaps somebody posted to them meanwhile
         holding = await execute(connection, store.HOLDS, (uuids(resolved),)) if resolved else None
-    ((closed_through,),) = await closing.fetchall()
+    closed_through = found[0][-1] if found else await store.closed_through(connection)
     known = await store.known_rows(looking)
     locked = {account.id for account in accounts.values()}
     # A hold that another poster committed since its accounts were looked up is not ours to resolve yet.

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wattbook.book.accounts import Account
 from wattbook.book.locks import ID_LENGTH, AccountRow, columns, lock_accounts
 from wattbook.book.transfers import Span
-from wattbook.db.arrays import Bigints, Uuids, bigints, uuids
+from wattbook.db.arrays import Bigints, Uuids, bigints, moments, uuids
 from wattbook.db.engine import fetch
 
 
@@ -123,8 +123,12 @@ async def due_holds(connection: AsyncConnection, now: datetime, limit: int) -> l
     return list(found.scalars())
 
 
-CLOSED_THROUGH: Final = "SELECT closed_through FROM book.closing FOR SHARE"
-"""The last closed month, which cannot move before this transaction ends."""
+async def closed_through(connection: AsyncConnection) -> date:
+    """The last closed month, which cannot move before this transaction ends. Whoever locks accounts is told it too."""
+    ((closed,),) = await fetch(connection, "SELECT closed_through FROM book.closing FOR SHARE", ())
+    found: date = closed
+    return found
+
 
 KNOWN: Final = """
     SELECT id, kind, debit_account, credit_account, amount, hold_id, event_at, span_start, span_end
@@ -152,14 +156,14 @@ async def write_holds(connection: AsyncConnection, holds: Sequence[HoldRow]) -> 
         """
         INSERT INTO book.holds (id, debit_account, credit_account, amount, expires_at, state)
         SELECT * FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::text[])
-        ON CONFLICT (id) DO UPDATE SET state = excluded.state RETURNING id
+        ON CONFLICT (id) DO UPDATE SET state = excluded.state
         """,
         (
             uuids([hold.id for hold in holds]),
-            [hold.debit for hold in holds],
-            [hold.credit for hold in holds],
-            [hold.amount for hold in holds],
-            [hold.expires_at for hold in holds],
+            bigints([hold.debit for hold in holds]),
+            bigints([hold.credit for hold in holds]),
+            bigints([hold.amount for hold in holds]),
+            moments([hold.expires_at for hold in holds]),
             [hold.state for hold in holds],
         ),
     )
