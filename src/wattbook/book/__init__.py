@@ -8,6 +8,7 @@ Invariants:
 - a transfer never changes; what was wrong is corrected by another transfer;
 - its id is a UUIDv5 of the fact that caused it, so a fact posts once however often it arrives, and the same fact with
   another content is a conflict that is reported and never merged;
+- each transfer names the one before it on both of its accounts, and continues its version and balance;
 - a group posts whole or not at all; a floor holds after every group, held amounts counted as gone;
 - a hold is captured (also in part), voided or expired, once;
 - a route must allow the pair of purposes: a balanced posting can still be senseless;
