@@ -1,10 +1,14 @@
 """Time as an argument: a room is given a clock and never asks the machine itself."""
 
 import re
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from wattbook.kernel.errors import InvalidInput
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 Clock = Callable[[], datetime]
 """Answers the present moment, aware and in UTC."""
@@ -17,6 +21,19 @@ _RFC3339 = re.compile(
 
 def system_clock() -> datetime:
     return datetime.now(UTC)
+
+
+def microseconds(clock: Clock) -> Callable[[], int]:
+    """The same clock, as whole microseconds since 1970: the machine's own costs a third so, for what is timed by the
+    thousand."""
+    if clock is system_clock:
+        return lambda: time.time_ns() // 1_000
+    return lambda: (clock() - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(since_1970: int) -> datetime:
+    """The moment, in UTC."""
+    return _EPOCH + since_1970 * _MICROSECOND
 
 
 class ManualClock:

@@ -212,13 +212,18 @@ frames = Table(
     "frames",
     metadata,
     Column("station_id", Text, nullable=False),
-    Column("at", TIMESTAMP(timezone=True), nullable=False),
-    Column("outgoing", Boolean, nullable=False, comment="from the management system to the station"),
+    Column("since", TIMESTAMP(timezone=True), nullable=False, comment="of its first frame"),
     Column("version", Text, nullable=False),
-    Column("raw", LargeBinary, nullable=False, comment="the frame as it was on the wire, after inflation"),
+    Column("until", TIMESTAMP(timezone=True), nullable=False, comment="of its last"),
+    Column(
+        "frames",
+        LargeBinary,
+        nullable=False,
+        comment="each after 8 bytes of microseconds since 1970, 1 of whether we said it, 4 of its length",
+    ),
     Index("frames_station_idx", "station_id", postgresql_using="brin", postgresql_with={"pages_per_range": 8}),
     schema="ocpp",
-    postgresql_partition_by="RANGE (at)",
+    postgresql_partition_by="RANGE (since)",
 )
 """The journal, one partition a day: see `db.partitions`."""
 

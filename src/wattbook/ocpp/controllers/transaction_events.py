@@ -21,7 +21,7 @@ from wattbook.charging.cases import ClearanceRequest
 from wattbook.charging.clearance import AskPartner, Cleared, Decision, StopOnly, clear
 from wattbook.charging.identity import session_of_transaction
 from wattbook.charging.meter_values import record_samples
-from wattbook.charging.running import REGISTER_MWH_MAX, Samples
+from wattbook.charging.running import Samples
 from wattbook.charging.starting import SessionStart, Started, note_commands
 from wattbook.charging.starting import start as start_sessions
 from wattbook.charging.stop_rights import STOPPED_BY_STRANGER, StopRequest, StopVerdict, judge_stops
@@ -34,6 +34,7 @@ from wattbook.ocpp.connections.ports import InboundMessage
 from wattbook.ocpp.controllers.authorization import UNNAMED_EVSE, accepted_info, refused_info, stop_info
 from wattbook.ocpp.controllers.controller import Context, Outcome
 from wattbook.ocpp.controllers.metering import readings
+from wattbook.ocpp.controllers.transaction_progress import NOTED, move_on, register
 from wattbook.ocpp.journal import notices
 from wattbook.ocpp.kept.reservations import USED, change
 from wattbook.ocpp.messages import (
@@ -49,8 +50,6 @@ from wattbook.ocpp.transactions.event_log import Known, Told
 
 NOBODY = ""
 """The token of a transaction that ended without one."""
-
-NOTED = TransactionEventAnswer()
 
 
 @dataclass(slots=True)
@@ -113,6 +112,18 @@ async def transaction_events(
     connection: AsyncConnection, batch: Sequence[InboundMessage], context: Context
 ) -> Sequence[Outcome]:
     """E01 to E15: note what each event tells, move its session on, and answer what was asked."""
+    outcomes: list[Outcome | None] = [*await move_on(connection, batch, context)]
+    others = [place for place, outcome in enumerate(outcomes) if outcome is None]
+    if others:
+        handled = await _all_steps(connection, [batch[place] for place in others], context)
+        for place, outcome in zip(others, handled, strict=True):
+            outcomes[place] = outcome
+    return [outcome for outcome in outcomes if outcome is not None]
+
+
+async def _all_steps(
+    connection: AsyncConnection, batch: Sequence[InboundMessage], context: Context
+) -> Sequence[Outcome]:
     told = [_told(inbound) for inbound in batch]
     known = await event_log.note(connection, told, now=context.now, cost_interval=context.policy.change_interval)
     events = [
@@ -143,7 +154,7 @@ async def transaction_events(
 def _told(inbound: InboundMessage) -> Told:
     said = cast(TransactionEvent, inbound.message)
     begins, ends = said.phase is Phase.STARTED, said.phase is Phase.ENDED
-    drawn = [mwh for sample in said.samples if (mwh := _register(sample.import_mwh)) is not None]
+    drawn = [mwh for sample in said.samples if (mwh := register(sample.import_mwh)) is not None]
     return Told(
         station_id=inbound.station_id,
         transaction_id=said.transaction_id,
@@ -165,12 +176,7 @@ def _told(inbound: InboundMessage) -> Told:
 
 
 def _first_export(samples: Sequence[Sample]) -> int | None:
-    return next((mwh for sample in samples if (mwh := _register(sample.export_mwh)) is not None), None)
-
-
-def _register(mwh: int | None) -> int | None:
-    """None also for what no meter shows: it counts as not read."""
-    return mwh if mwh is not None and 0 <= mwh <= REGISTER_MWH_MAX else None
+    return next((mwh for sample in samples if (mwh := register(sample.export_mwh)) is not None), None)
 
 
 # The steps

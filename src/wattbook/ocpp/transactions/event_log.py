@@ -15,6 +15,9 @@ from msgspec import Struct
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wattbook.db.arrays import bigints, moments
+from wattbook.db.engine import fetch
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -80,6 +83,25 @@ class Known(Facts, frozen=True, gc=False):
     cost_due: bool
 
 
+class Progress(Struct, frozen=True, gc=False):
+    """What one event tells of a transaction that goes on: its number, its time, and the registers it showed."""
+
+    station_id: str
+    transaction_id: str
+    seq_no: int
+    newest_at: datetime
+    register_min_mwh: int | None
+    register_max_mwh: int | None
+
+
+class Progressed(Struct, frozen=True, gc=False):
+    """What is known of the transaction then; see `Known`."""
+
+    evse_no: int
+    fresh: bool
+    cost_due: bool
+
+
 _TOLD_ONCE = (
     "evse_no", "token_uid", "started_at", "meter_start_mwh", "export_start_mwh", "ended_at", "meter_stop_mwh",
     "export_stop_mwh", "stop_reason", "stop_token_uid",
@@ -121,6 +143,65 @@ async def note(
         _NOTE, {"given": _encode(told).decode(), "now": now, "told_before": now - cost_interval}
     )
     return {(row[0], row[1]): Known(*row[2:]) for row in found}
+
+
+_CUT = "\x1f"
+
+_NOTE_PROGRESS = """
+    WITH told AS (
+        SELECT * FROM unnest(string_to_array(%s, chr(31)), string_to_array(%s, chr(31)), %b, %b, %b, %b)
+            WITH ORDINALITY AS told(station_id, transaction_id, seq_no, newest_at, register_min, register_max, place)
+    ), noted AS (
+        UPDATE ocpp.transactions AS known SET
+            seen = known.seen + int8multirange(int8range(told.seq_no, told.seq_no, '[]')),
+            fresh = NOT known.seen @> told.seq_no OR told.newest_at > known.newest_at,
+            newest_at = greatest(known.newest_at, told.newest_at),
+            oldest_at = least(known.oldest_at, told.newest_at),
+            cost_told_at = CASE WHEN known.cost_told_at <= %s THEN %s ELSE known.cost_told_at END,
+            register_min_mwh = least(known.register_min_mwh, told.register_min),
+            register_max_mwh = greatest(known.register_max_mwh, told.register_max)
+        FROM told
+        WHERE (known.station_id, known.transaction_id) = (told.station_id, told.transaction_id)
+          AND CASE WHEN known.begun AND NOT known.settled AND known.ended_at IS NULL
+              THEN known.evse_no IS NOT NULL END
+        RETURNING told.place, known.evse_no, known.fresh, known.cost_told_at = %s AS due
+    )
+    SELECT string_agg(place || ' ' || evse_no || ' ' || fresh::int || ' ' || due::int, ' ') FROM noted
+"""
+
+
+async def note_progress(
+    connection: AsyncConnection, told: Sequence[Progress], *, now: datetime, cost_interval: timedelta
+) -> list[Progressed | None]:
+    """Note events that only say how far a transaction has come, at most one a transaction.
+
+    This is what nearly every event is, and costs a third of `note`. Returns, one an event: None where charging does not
+    know the transaction as running; then nothing was noted.
+    """
+    # A station's own transaction id may hold anything; one with the separator in it is not found.
+    asked = [(place, each) for place, each in enumerate(told) if _CUT not in each.transaction_id]
+    answers: list[Progressed | None] = [None] * len(told)
+    if not asked:
+        return answers
+    ((said,),) = await fetch(
+        connection,
+        _NOTE_PROGRESS,
+        (
+            _CUT.join([each.station_id for _, each in asked]),
+            _CUT.join([each.transaction_id for _, each in asked]),
+            bigints([each.seq_no for _, each in asked]),
+            moments([each.newest_at for _, each in asked]),
+            bigints([each.register_min_mwh for _, each in asked]),
+            bigints([each.register_max_mwh for _, each in asked]),
+            now - cost_interval,
+            now,
+            now,
+        ),
+    )
+    words = iter([] if said is None else said.split(" "))
+    for nth, evse_no, fresh, due in zip(words, words, words, words, strict=True):
+        answers[asked[int(nth) - 1][0]] = Progressed(int(evse_no), fresh == "1", due == "1")
+    return answers
 
 
 async def mark(
