@@ -14,7 +14,7 @@ from wattbook.charging.identity import session_of_transaction
 from wattbook.charging.meter_values import record_samples
 from wattbook.charging.running import REGISTER_MWH_MAX, Samples
 from wattbook.charging.views import find_sessions
-from wattbook.ocpp.connections.message_handler import InboundMessage
+from wattbook.ocpp.connections.ports import InboundMessage
 from wattbook.ocpp.controllers.controller import Context
 from wattbook.ocpp.controllers.metering import readings
 from wattbook.ocpp.messages import Phase, TransactionEvent, TransactionEventAnswer
