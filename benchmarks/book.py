@@ -1,10 +1,10 @@
 """How many durable transfers a second does the book post, in batches of 1, 100, 1000 and 8000?
 
 The peer does the same work on the same tables in the usual way: one statement (a function in the database that locks
-both accounts, checks the floor, keeps versions, balances and chains) and one commit a transfer, prepared, in autocommit, with
-nothing between it and the driver: the least that a transfer at a time can cost. A second row shows the same statement
-through the toolkit that our side uses too. Everybody commits with fsync. Transfers go from 500 wallets to one account,
-the worst case for a lock: every transfer touches the same row.
+both accounts, checks the floor, keeps versions, balances and chains) and one commit a transfer, prepared, in
+autocommit, with nothing between it and the driver: the least that a transfer at a time can cost. A second row shows the
+same statement through the toolkit that our side uses too. Everybody commits with fsync. Transfers go from 500 wallets
+to one account, the worst case for a lock: every transfer touches the same row.
 
 A machine is not equally fast all the time, its disk least of all, so both sides are measured in turns, several times
 over, and the peer again before each size of batch. A ratio is the median of the ratios of the turns.
