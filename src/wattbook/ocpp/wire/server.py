@@ -102,6 +102,8 @@ class Server:
     async def open(self, host: str, port: int, arrive: Callable[[], asyncio.BaseProtocol], **terms: Any) -> None:
         """`arrive` makes the protocol of each connection; the terms are those of `asyncio`."""
         loop = asyncio.get_running_loop()
+        if loop.get_exception_handler() is None:
+            loop.set_exception_handler(_unless_it_only_hung_up)
         self._listener = await aiofastnet.create_server(loop, arrive, host, port, **terms)
 
     @property
@@ -153,7 +155,7 @@ async def listen(
     await server.open(
         host,
         port,
-        _Door(server, admit, subprotocols, attach, limits, arrivals, path_prefix).arrive,
+        _Door(server, admit, subprotocols, attach, limits, arrivals, path_prefix, tls=tls is not None).arrive,
         backlog=arrivals.backlog,
         reuse_port=shared or None,
         ssl=None if tls is None else tls.context,
@@ -173,6 +175,7 @@ class _Door:
     limits: SocketLimits
     arrivals: ArrivalLimits
     path_prefix: str
+    tls: bool
 
     def arrive(self) -> asyncio.BaseProtocol:
         """The protocol of a connection that has just come."""
@@ -185,6 +188,7 @@ class _Door:
             handshake_within_s=self.limits.handshake_within_s,
             frame_bytes_max=self.limits.frame_bytes_max,
             logger=_quiet,
+            tls=self.tls,
         )
         return arrival
 
@@ -225,6 +229,16 @@ class _Door:
             socket.close(WSCloseCode.PROTOCOL_ERROR.value, "no common sub-protocol; spoken: " + spoken)
             return None
         return self.attach(socket, admission, subprotocol)
+
+
+def _unless_it_only_hung_up(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Say what the loop has to say, but not of each health check that opens a port of TLS and closes it again.
+
+    aiofastnet names the kind of error then, not an error, which the loop cannot even print.
+    """
+    said = context.get("exception")
+    if not (isinstance(said, type) and issubclass(said, ConnectionError)):
+        loop.default_exception_handler(context)
 
 
 def identity_of(path: bytes, prefix: str) -> str | None:

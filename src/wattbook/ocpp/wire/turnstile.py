@@ -19,6 +19,9 @@ from wattbook.kernel.telemetry import TURNED_AWAY
 REFUSAL_WITHIN_S = 2.0
 """How long one that is turned away has for its request; an answer before it would be lost in the reset."""
 
+TLS_MARGIN_S = 1.0
+"""How long after its time a TLS handshake is surely over."""
+
 
 class ArrivalLimits(Struct, frozen=True):
     """Bounds of one port.
@@ -93,9 +96,13 @@ Upgrade = Callable[[WSUpgradeRequest], WSUpgradeResponseWithListener]
 
 
 class Arrival(WSProtocol):  # type: ignore[misc]
-    """One that came in: picows' protocol, counted from its acceptance to its end."""
+    """One that came in: picows' protocol, counted from its acceptance to its end.
 
-    __slots__ = ("_handshaking", "_turnstile")
+    Behind TLS nobody says when its handshake fails: the protocol is made and never used. So one that has not been
+    connected when the time for that is over has left.
+    """
+
+    __slots__ = ("_counted", "_handshaking", "_tls_timer", "_turnstile")
 
     def __init__(
         self,
@@ -105,9 +112,15 @@ class Arrival(WSProtocol):  # type: ignore[misc]
         handshake_within_s: float,
         frame_bytes_max: int,
         logger: "logging.LoggerAdapter[Any]",
+        tls: bool = False,
     ) -> None:
         self._turnstile = turnstile
+        self._counted = True
         self._handshaking = True
+        self._tls_timer: asyncio.TimerHandle | None = None
+        if tls:
+            loop = asyncio.get_running_loop()
+            self._tls_timer = loop.call_later(handshake_within_s + TLS_MARGIN_S, self._leave)
 
         def answered(request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
             self._end_handshake()
@@ -119,10 +132,20 @@ class Arrival(WSProtocol):  # type: ignore[misc]
             None, None, False, answered, logger, True, handshake_within_s, *never, frame_bytes_max, None, 4_096
         )
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self._tls_timer is not None:
+            self._tls_timer.cancel()
+        super().connection_made(transport)
+
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end_handshake()
-        self._turnstile.leave()
+        self._leave()
         super().connection_lost(exc)
+
+    def _leave(self) -> None:
+        self._end_handshake()
+        if self._counted:
+            self._counted = False
+            self._turnstile.leave()
 
     def _end_handshake(self) -> None:
         if self._handshaking:
