@@ -40,6 +40,7 @@ from wattbook.ocpp.messages import (
     ResetKind,
 )
 from wattbook.ocpp.wire.errors import ErrorCode, RpcError
+from wattbook.ocpp.wire.frames import JsonObject
 from wattbook.registry.stations import Acceptance, set_acceptance
 from wattbook.simulate.estate import Estate
 
@@ -239,7 +240,10 @@ async def test_what_the_version_turns_out_not_to_have_is_undeliverable(
     """The station never connected, so its version is known only when it comes."""
     (newer, fine) = await accept(
         database,
-        [ask(estate.station(0), "GetBaseReport", {"requestId": 1, "reportBase": "X"}), ask(estate.station(0))],
+        [
+            ask(estate.station(0), "GetBaseReport", {"requestId": 1, "reportBase": "FullInventory"}),
+            ask(estate.station(0)),
+        ],
     )
     station = await connect(gateway, estate.station(0), Obedient())
     done = await outcomes.wait(newer.id, WAIT_S)
@@ -247,6 +251,24 @@ async def test_what_the_version_turns_out_not_to_have_is_undeliverable(
     assert "1.6" in (done.error_description or "")
     assert (await outcomes.wait(fine.id, WAIT_S)).state is CommandState.ANSWERED, "what is behind it is not stuck"
     await station.close()
+
+
+@pytest.mark.parametrize(
+    ("action", "payload"),
+    [
+        ("RemoteStartTransaction", {}),
+        ("RequestStartTransaction", {"idToken": "T", "remoteStartId": 1}),
+        ("RemoteStartTransaction", {"idTag": "T", "connectorId": 10**9}),
+        ("RequestStartTransaction", {"idToken": {"idToken": "T", "type": "Central"}, "remoteStartId": 10**12}),
+        ("GetBaseReport", {"requestId": 1, "reportBase": "X"}),
+    ],
+)
+async def test_what_no_version_can_say_is_refused_also_for_a_station_that_never_connected(
+    database: Database, estate: Estate, action: str, payload: JsonObject
+) -> None:
+    unfit, fine = await refusals(database, [ask(estate.station(0), action, payload), ask(estate.station(1))])
+    assert isinstance(unfit, InvalidInput)
+    assert isinstance(fine, Command), "it does not stand in the way of the others"
 
 
 async def test_unknown_stations_and_too_many_commands_are_refused(database: Database, estate: Estate) -> None:

@@ -15,7 +15,7 @@ from ocpp.v16 import ChargePoint, call, call_result
 from websockets.asyncio.client import ClientConnection
 from websockets.typing import Subprotocol
 
-from tests.ocpp.commands.scene import WAIT_S, accept, ask, url
+from tests.ocpp.commands.scene import WAIT_S, accept, ask, until, url
 from wattbook.db.engine import Database
 from wattbook.ocpp.commands.outcomes import Outcomes
 from wattbook.ocpp.commands.records import CommandState
@@ -150,3 +150,15 @@ async def test_an_answer_that_the_database_cannot_keep_does_not_stop_the_queue(
         await asyncio.wait_for(socket.recv(), WAIT_S)
         await socket.send(f'[3,"{second.id}",{{"configurationKey":[]}}]')
         assert (await outcomes.wait(second.id, WAIT_S)).state is CommandState.ANSWERED
+
+
+async def test_an_answer_that_is_late_and_unfit_is_kept_as_both(
+    database: Database, gateway: Gateway, estate: Estate, outcomes: Outcomes
+) -> None:
+    async with raw_station(gateway, estate.station(0)) as socket:
+        (command,) = await accept(database, [ask(estate.station(0), answer_within_s=1)])
+        await asyncio.wait_for(socket.recv(), WAIT_S)
+        assert (await outcomes.wait(command.id, WAIT_S)).state is CommandState.TIMED_OUT
+        await socket.send(f'[3,"{command.id}",{{"status":"Perhaps"}}]')
+        done = await until(database, outcomes, command, CommandState.ANSWERED)
+        assert (done.late, bytes(done.answer), done.error_code) == (True, b'{"status":"Perhaps"}', "invalid-answer")

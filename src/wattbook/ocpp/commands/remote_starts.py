@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.charging.concurrency import folded
 from wattbook.ocpp.commands.records import Command
+from wattbook.ocpp.dialects.fields import whole_or_none
 from wattbook.ocpp.kept.answered import Answered, evse_no
 from wattbook.ocpp.wire.frames import JsonObject
 
@@ -34,6 +35,16 @@ class Begun(Struct, frozen=True):
     remote_start_id: int | None
     token_uid: str = ""
     evse_no: int = 0
+
+
+def check(payload: JsonObject) -> None:
+    """Of one that its schema allows.
+
+    Raises:
+        InvalidInput: its number or its outlet is none that a station can have.
+    """
+    whole_or_none(payload, "remoteStartId")
+    evse_no(payload)
 
 
 async def next_ids(connection: AsyncConnection, count: int) -> list[int]:

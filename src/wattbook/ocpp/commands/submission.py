@@ -199,13 +199,33 @@ def _fault_of(request: CommandRequest, version: str | None) -> WattbookError | N
             raise InvalidInput("a text of the payload holds the character U+0000")
         if version is not None:
             check_command(VERSION_OF[version], request.action, request.payload)
-        elif not any(request.action in schemas.actions(each) for each in VERSIONS):
-            raise InvalidInput(f"no version of OCPP has an action {request.action[:64]!r}")
+        else:
+            _check_in_any_version(request.action, request.payload)
+        if request.action in remote_starts.ACTIONS:
+            remote_starts.check(request.payload)
     except InvalidInput as fault:
         return fault
     except (ValueError, TypeError, RecursionError):
         return InvalidInput("the payload is no JSON that can be sent")
     return None
+
+
+def _check_in_any_version(action: str, payload: JsonObject) -> None:
+    """Of a station that never connected; it is checked again in the version that it turns out to speak.
+
+    Raises:
+        InvalidInput: no version of OCPP can say so; in the words of the newest that has the action.
+    """
+    versions = [version for version in VERSIONS if action in schemas.actions(version)]
+    fault = InvalidInput(f"no version of OCPP has an action {action[:64]!r}")
+    for version in versions:
+        try:
+            check_command(version, action, payload)
+        except InvalidInput as unfit:
+            fault = unfit
+        else:
+            return
+    raise fault
 
 
 def _fault_of_terms(request: CommandRequest, now: datetime) -> WattbookError | None:

@@ -67,8 +67,18 @@ async def take(connection: AsyncConnection, commands: Sequence[UUID], now: datet
         for row in found
     ]
     for action, group in groupby(answered, key=lambda each: each.action):
-        try:
-            async with connection.begin_nested():
-                await TAKERS[action](connection, list(group))
-        except Exception as error:
-            log.error("answers-not-taken", action=action, exc_info=error)
+        together = list(group)
+        if await _is_taken(connection, action, together) or len(together) == 1:
+            continue
+        for each in together:  # what one station says takes nothing from the others
+            await _is_taken(connection, action, [each])
+
+
+async def _is_taken(connection: AsyncConnection, action: str, answered: Sequence[Answered]) -> bool:
+    try:
+        async with connection.begin_nested():
+            await TAKERS[action](connection, answered)
+    except Exception as error:
+        log.error("answers-not-taken", action=action, stations=[each.station_id for each in answered], exc_info=error)
+        return False
+    return True

@@ -20,7 +20,7 @@ from uuid import UUID
 
 import psycopg
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -39,7 +39,7 @@ from wattbook.ocpp.gateway import answers
 from wattbook.ocpp.gateway.candidates import WITHHELD
 from wattbook.ocpp.gateway.carrying import carry, refused
 from wattbook.ocpp.messages import Answer, BootAnswer, Registration
-from wattbook.ocpp.wire.errors import PeerRefused
+from wattbook.ocpp.wire.errors import InvalidAnswer, PeerRefused
 from wattbook.ocpp.wire.frames import JsonObject
 
 SETTLE_S: Final = 10.0
@@ -193,6 +193,8 @@ class Delivery:
             outcome = refused(command, late.answer, late=True)
         elif late.payload is not None:
             outcome = Outcome(command, CommandState.ANSWERED, encode_payload(late.payload).decode(), late=True)
+            if isinstance(late.answer, InvalidAnswer):
+                outcome = structs.replace(outcome, error_code="invalid-answer", error_description=late.answer.message)
         else:
             return
         step = _Step(late.station_id, late.epoch, "", outcome, claims=False)
