@@ -27,6 +27,9 @@ def running(*, meter_start_mwh: int = 100 * KWH, export_start_mwh: int | None = 
         export_mwh=0,
         shortfall_wms=0,
         flags="",
+        connector_no=1,
+        next_no=None,
+        told_at=None,
         writer="",
         row="",
     )

@@ -50,13 +50,21 @@ async def write(
     announced: frozenset[str],
     kept: Sequence[tuple[Samples, str | None]],
     now: datetime,
+    *,
+    counted: bool = False,
 ) -> list[int]:
     """Write sessions that moved, announced ones with the time, and keep readings, each with the id of its session.
+
+    With `counted` each session has heard a message too, the one before its `next_no`, and readings are kept only of
+    sessions that are written.
 
     Returns the places, in `moved`, of the sessions that were as they had been seen: they bear their new version. No
     other one was written.
     """
-    cursor = await driver_of(connection).execute(_WRITE, (now, *_of_sessions(moved, announced, now), now, *_of(kept)))
+    statement = _WRITE_COUNTED if counted else _WRITE
+    heard = _heard(moved) if counted else ()
+    values = (now, *_of_sessions(moved, announced, now), *heard, now, *_of(kept))
+    cursor = await driver_of(connection).execute(statement, values)
     ((said,),) = await cursor.fetchall()
     words = iter([] if said is None else said.split(" "))
     written = []
@@ -82,6 +90,11 @@ def _of_sessions(moved: Sequence[Running], announced: frozenset[str], now: datet
         bigints([each.shortfall_wms for each in moved]),
         _texts([each.flags or None for each in moved]),
     )
+
+
+def _heard(moved: Sequence[Running]) -> tuple[Column, ...]:
+    numbers = [None if each.next_no is None else each.next_no - 1 for each in moved]
+    return bigints(numbers), moments([each.told_at for each in moved])
 
 
 def _of(kept: Sequence[tuple[Samples, str | None]]) -> tuple[Column, ...]:
@@ -138,22 +151,21 @@ def _table(columns: Mapping[str, str]) -> bytes:
     return f"SELECT {typed}, place FROM unnest({given}) WITH ORDINALITY AS cut({names}, place)".encode()
 
 
-_MOVED: Final = _table(
-    {
-        "id": "uuid",
-        "writer": "xid",
-        "row": "tid",
-        "announced_at": "timestamptz",
-        "sampled_at": "timestamptz",
-        "import_register_mwh": "bigint",
-        "export_start_mwh": "bigint",
-        "export_register_mwh": "bigint",
-        "power_w": "bigint",
-        "soc_percent": "numeric",
-        "shortfall_wms": "bigint",
-        "flags": "varchar",
-    }
-)
+_MOVED_COLUMNS: Final = {
+    "id": "uuid",
+    "writer": "xid",
+    "row": "tid",
+    "announced_at": "timestamptz",
+    "sampled_at": "timestamptz",
+    "import_register_mwh": "bigint",
+    "export_start_mwh": "bigint",
+    "export_register_mwh": "bigint",
+    "power_w": "bigint",
+    "soc_percent": "numeric",
+    "shortfall_wms": "bigint",
+    "flags": "varchar",
+}
+_HEARD_COLUMNS: Final = {"heard_no": "bigint", "told_at": "timestamptz"}
 _KEPT: Final = _table(
     {
         "station_id": "text",
@@ -168,7 +180,7 @@ _KEPT: Final = _table(
     }
 )
 
-_WRITE: Final = b"""
+_STATEMENT: Final = b"""
     WITH written AS (
         UPDATE charging.sessions AS session
         SET updated_at = %s::timestamptz, announced_at = coalesce(now.announced_at, session.announced_at),
@@ -177,24 +189,35 @@ _WRITE: Final = b"""
             power_w = now.power_w, soc_percent = now.soc_percent, shortfall_wms = now.shortfall_wms,
             import_mwh = coalesce(now.import_register_mwh - session.meter_start_mwh, 0),
             export_mwh = coalesce(now.export_register_mwh - now.export_start_mwh, 0),
-            flags = string_to_array(coalesce(now.flags, ''), ' ')
+            flags = string_to_array(coalesce(now.flags, ''), ' ')HEARD
         FROM (MOVED) AS now
         WHERE session.id = now.id AND session.xmin = now.writer AND session.ctid IS NOT DISTINCT FROM now.row
-        RETURNING now.place || ' ' || session.xmin || ' ' || session.ctid AS version
+        RETURNING session.id, now.place || ' ' || session.xmin || ' ' || session.ctid AS version
     ), kept AS (
         INSERT INTO charging.meter_values (received_at, station_id, connector_no, session_id, sampled_at,
                                            import_register_mwh, export_register_mwh, power_w, soc_percent, other)
         SELECT %s::timestamptz, station_id, connector_no, session_id, sampled_at,
-               import_register_mwh, export_register_mwh, power_w, soc_percent, other FROM (KEPT) AS reading
+               import_register_mwh, export_register_mwh, power_w, soc_percent, other FROM (KEPT) AS readingONLY
     )
     SELECT string_agg(version, ' ') FROM written
-""".replace(b"MOVED", _MOVED).replace(b"KEPT", _KEPT)
+""".replace(b"KEPT", _KEPT)
+_WRITE: Final = _STATEMENT.replace(b"MOVED", _table(_MOVED_COLUMNS)).replace(b"HEARD", b"").replace(b"ONLY", b"")
+_WRITE_COUNTED: Final = (
+    _STATEMENT.replace(b"MOVED", _table(_MOVED_COLUMNS | _HEARD_COLUMNS))
+    .replace(
+        b"HEARD",
+        b", told_at = now.told_at, heard = session.heard + int8multirange(int8range(heard_no, heard_no, '[]'))",
+    )
+    .replace(b"ONLY", b" JOIN written ON written.id = reading.session_id")
+)
 
 _RUNNING: Final = b"""
     SELECT station_id, transaction_id, id::text, CASE WHEN ended_at IS NULL THEN state ELSE 'completed' END,
            started_at, meter_start_mwh, rated_power_w, announced_at, sampled_at, import_register_mwh,
            export_start_mwh, export_register_mwh, power_w, soc_percent, import_mwh, export_mwh, shortfall_wms,
-           array_to_string(flags, ' '), session.xmin::text, session.ctid::text
+           array_to_string(flags, ' '), connector_no,
+           CASE WHEN heard = int8multirange(range_merge(heard)) THEN upper(heard) END, told_at,
+           session.xmin::text, session.ctid::text
     FROM unnest(string_to_array(%s, chr(31)), string_to_array(%s, chr(31))) AS asked(station, transaction)
     JOIN charging.sessions AS session ON (station_id, transaction_id) = (asked.station, asked.transaction)
 """

@@ -52,9 +52,26 @@ class Samples(Struct, frozen=True, gc=False):
     readings: tuple[Reading, ...]
 
 
+class Next(Struct, frozen=True, gc=False):
+    """A message of a session whose station counts them (OCPP 2.x), with its readings.
+
+    Attributes:
+        number: of the message in its transaction.
+        told_at: by the station's clock.
+    """
+
+    station_id: str
+    transaction_id: str
+    number: int
+    told_at: datetime
+    readings: tuple[Reading, ...]
+
+
 @dataclass(slots=True)
 class Running:
     """The numbers of a session that readings move; the names are those of `tables.sessions`.
+
+    `next_no` is the number of its next message if those that were heard have no gap; None: they have, or nobody counts.
 
     `writer` and `row` are the version of the row they were read from: who wrote it, and where it lies, which changes
     also when one transaction writes it twice. Nothing is locked while readings are taken, and a session that another
@@ -77,6 +94,9 @@ class Running:
     export_mwh: int
     shortfall_wms: int
     flags: str
+    connector_no: int
+    next_no: int | None
+    told_at: datetime | None
     writer: str
     row: str
 
@@ -84,6 +104,17 @@ class Running:
         """Note something implausible, once."""
         if flag not in self.flags.split():
             self.flags = f"{self.flags} {flag}".lstrip()
+
+    def take(self, said: Next) -> bool:
+        """Take a message if it is surely the next one; else leave it alone."""
+        if self.next_no != said.number or self.state == "completed":
+            return False
+        if self.told_at is not None and said.told_at <= self.told_at:
+            return False
+        self.next_no, self.told_at = said.number + 1, said.told_at
+        for reading in said.readings:
+            self.advance(reading)
+        return True
 
     def advance(self, reading: Reading) -> None:
         """Take one reading."""

@@ -18,7 +18,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import INT8MULTIRANGE, JSONB
 
 from wattbook.db.metadata import metadata
 
@@ -86,6 +86,8 @@ sessions = Table(
     Column("export_mwh", BigInteger, nullable=False),
     Column("shortfall_wms", BigInteger, nullable=False, comment="integral of rated less actual power"),
     Column("flags", ARRAY(Text), nullable=False, comment="what was implausible about it"),
+    Column("heard", INT8MULTIRANGE, comment="numbers of the messages heard of it, if its station counts them"),
+    Column("told_at", TIMESTAMP(timezone=True), comment="of the newest of these, by the station's clock"),
     # how it ended
     Column("ended_at", TIMESTAMP(timezone=True)),
     Column("meter_stop_mwh", BigInteger),

@@ -57,7 +57,9 @@ async def posted_mwh(place: Deployment, owner: str, purpose: str) -> int:
 
 
 async def sessions(place: Deployment) -> list[tuple[str, int, set[str]]]:
-    found = await place.rows("SELECT state, import_mwh, flags FROM charging.sessions ORDER BY received_at, started_at")
+    found = await place.rows(
+        "SELECT state, import_mwh, flags FROM charging.sessions ORDER BY received_at, started_at, corrects NULLS FIRST"
+    )
     return [(state, mwh, set(flags)) for state, mwh, flags in found]
 
 

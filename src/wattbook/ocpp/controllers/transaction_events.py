@@ -21,7 +21,7 @@ from wattbook.charging.cases import ClearanceRequest
 from wattbook.charging.clearance import AskPartner, Cleared, Decision, StopOnly, clear
 from wattbook.charging.identity import session_of_transaction
 from wattbook.charging.meter_values import record_samples
-from wattbook.charging.running import Samples
+from wattbook.charging.running import REGISTER_MWH_MAX, Samples
 from wattbook.charging.starting import SessionStart, Started, note_commands
 from wattbook.charging.starting import start as start_sessions
 from wattbook.charging.stop_rights import STOPPED_BY_STRANGER, StopRequest, StopVerdict, judge_stops
@@ -34,7 +34,7 @@ from wattbook.ocpp.connections.ports import InboundMessage
 from wattbook.ocpp.controllers.authorization import UNNAMED_EVSE, accepted_info, refused_info, stop_info
 from wattbook.ocpp.controllers.controller import Context, Outcome
 from wattbook.ocpp.controllers.metering import readings
-from wattbook.ocpp.controllers.transaction_progress import NOTED, move_on, register
+from wattbook.ocpp.controllers.transaction_progress import NOTED, move_on
 from wattbook.ocpp.journal import notices
 from wattbook.ocpp.kept.reservations import USED, change
 from wattbook.ocpp.messages import (
@@ -105,6 +105,8 @@ class _Event:
         """Whether its samples are new: it was not heard before, or only now has a session to count for."""
         if isinstance(self.start, AskPartner):
             return False
+        if self.known.counted:
+            return self.known.fresh
         return self.known.fresh or (not self.known.begun and self.has_begun)
 
 
@@ -126,6 +128,8 @@ async def _all_steps(
 ) -> Sequence[Outcome]:
     told = [_told(inbound) for inbound in batch]
     known = await event_log.note(connection, told, now=context.now, cost_interval=context.policy.change_interval)
+    # What was counted has written its session anew.
+    context.remembered.take([(each.station_id, each.transaction_id) for each in told])
     events = [
         _Event(inbound, cast(TransactionEvent, inbound.message), known[each.station_id, each.transaction_id])
         for inbound, each in zip(batch, told, strict=True)
@@ -134,7 +138,7 @@ async def _all_steps(
     await _judge(connection, events, context)
     await _record(connection, events, context)
     await _end(connection, events, context)
-    await _tell_costs(connection, events)
+    await _tell_costs(connection, events, context)
     await _keep_cost_details(connection, events)
     await change(
         connection,
@@ -154,7 +158,7 @@ async def _all_steps(
 def _told(inbound: InboundMessage) -> Told:
     said = cast(TransactionEvent, inbound.message)
     begins, ends = said.phase is Phase.STARTED, said.phase is Phase.ENDED
-    drawn = [mwh for sample in said.samples if (mwh := register(sample.import_mwh)) is not None]
+    drawn = [mwh for sample in said.samples if (mwh := _register(sample.import_mwh)) is not None]
     return Told(
         station_id=inbound.station_id,
         transaction_id=said.transaction_id,
@@ -176,7 +180,12 @@ def _told(inbound: InboundMessage) -> Told:
 
 
 def _first_export(samples: Sequence[Sample]) -> int | None:
-    return next((mwh for sample in samples if (mwh := register(sample.export_mwh)) is not None), None)
+    return next((mwh for sample in samples if (mwh := _register(sample.export_mwh)) is not None), None)
+
+
+def _register(mwh: int | None) -> int | None:
+    """None also for what no meter shows: it counts as not read."""
+    return mwh if mwh is not None and 0 <= mwh <= REGISTER_MWH_MAX else None
 
 
 # The steps
@@ -196,7 +205,7 @@ async def _begin(connection: AsyncConnection, events: Sequence[_Event], context:
     for event, outcome in zip(chosen, outcomes, strict=True):
         event.start = outcome
     begun = [event.key for event in chosen if event.has_begun and not event.known.begun]
-    await event_log.mark(connection, begun, begun=True)
+    await event_log.mark_begun(connection, begun)
 
 
 async def _commands(
@@ -283,7 +292,7 @@ async def _end(connection: AsyncConnection, events: Sequence[_Event], context: C
     for event, outcome in zip(chosen, outcomes, strict=True):
         event.stop_error = outcome if isinstance(outcome, WattbookError) else None
     settled = [event.key for event in chosen if event.has_begun and event.stop_error is None]
-    await event_log.mark(connection, settled, settled=True)
+    await event_log.mark_settled(connection, settled)
 
 
 def _is_to_stop(event: _Event) -> bool:
@@ -308,7 +317,7 @@ def _stop(event: _Event) -> SessionStop:
     )
 
 
-async def _tell_costs(connection: AsyncConnection, events: Sequence[_Event]) -> None:
+async def _tell_costs(connection: AsyncConnection, events: Sequence[_Event], context: Context) -> None:
     """I02, I03: the final cost with the end, the running cost now and then."""
     chosen = [event for event in events if event.has_begun and _is_cost_told(event)]
     if not chosen:
@@ -316,6 +325,7 @@ async def _tell_costs(connection: AsyncConnection, events: Sequence[_Event]) -> 
     sessions = await find_sessions(connection, [event.session_id for event in chosen])
     for event, session in zip(chosen, sessions, strict=True):
         event.cost = session.cost_after_tax if session is not None else None
+    context.costs_told.tell([event.key for event in chosen], context.now)
 
 
 def _is_cost_told(event: _Event) -> bool:

@@ -1,7 +1,7 @@
-"""Block E, the events of a transaction that goes on: nearly all there are, and handled with the fewest statements.
+"""Block E, the events of a transaction that goes on as expected: nearly all there are, in one statement a batch.
 
-Such an event shows no token and names nothing that begins or ends; its transaction is one that charging knows as
-running. Then it can only say how far the transaction has come. Whatever else there is goes all the steps of
+Such an event shows no token and names nothing that begins or ends, and it is the next one of a session that this
+process remembers. So it can only say how far the transaction has come. Whatever else there is goes all the steps of
 `transaction_events`.
 """
 
@@ -11,15 +11,14 @@ from typing import Final, cast
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.charging.identity import session_of_transaction
-from wattbook.charging.meter_values import record_samples
-from wattbook.charging.running import REGISTER_MWH_MAX, Samples
+from wattbook.charging.meter_values import record_next
+from wattbook.charging.running import Next
 from wattbook.charging.views import find_sessions
 from wattbook.ocpp.connections.ports import InboundMessage
 from wattbook.ocpp.controllers.controller import Context
 from wattbook.ocpp.controllers.metering import readings
 from wattbook.ocpp.messages import Phase, TransactionEvent, TransactionEventAnswer
-from wattbook.ocpp.transactions import event_log
-from wattbook.ocpp.transactions.event_log import Progress
+from wattbook.ocpp.told.costs import mark_told
 
 NOTED: Final = TransactionEventAnswer()
 
@@ -28,43 +27,32 @@ async def move_on(
     connection: AsyncConnection, batch: Sequence[InboundMessage], context: Context
 ) -> list[TransactionEventAnswer | None]:
     """The answer to each event that was of this kind; the others are left as they were: None."""
-    events = [cast(TransactionEvent, inbound.message) for inbound in batch]
-    told = [(place, _progress(batch[place].station_id, said)) for place, said in enumerate(events) if _is_plain(said)]
-    if not told:
-        return [None] * len(batch)
-    found = await event_log.note_progress(
-        connection, [each for _, each in told], now=context.now, cost_interval=context.policy.change_interval
-    )
+    told: list[tuple[int, Next]] = []
+    for place, inbound in enumerate(batch):
+        said = cast(TransactionEvent, inbound.message)
+        if _only_progresses(said):
+            samples = readings(said.samples)
+            told.append((place, Next(inbound.station_id, said.transaction_id, said.seq_no, said.occurred_at, samples)))
     answers: list[TransactionEventAnswer | None] = [None] * len(batch)
-    kept: list[Samples] = []
-    due: list[int] = []
-    for (place, progress), known in zip(told, found, strict=True):
-        if known is None:
-            continue
-        answers[place] = NOTED
-        if known.cost_due:
-            due.append(place)
-        samples = events[place].samples
-        if known.fresh and samples:
-            kept.append(Samples(progress.station_id, known.evse_no, progress.transaction_id, readings(samples)))
-    await record_samples(
+    if not told:
+        return answers
+    sessions = await record_next(
         connection,
-        kept,
+        [each for _, each in told],
         now=context.now,
         policy=context.policy,
         subscribers=context.subscribers,
         remembered=context.remembered,
     )
-    if due:
-        keys = [session_of_transaction(batch[place].station_id, events[place].transaction_id) for place in due]
-        for place, session in zip(due, await find_sessions(connection, keys), strict=True):
-            if session is not None and session.cost_after_tax is not None:
-                answers[place] = TransactionEventAnswer(session.cost_after_tax)
+    noted = [each for each, session in zip(told, sessions, strict=True) if session is not None]
+    for place, _ in noted:
+        answers[place] = NOTED
+    for place, answer in (await _costs(connection, noted, context)).items():
+        answers[place] = answer
     return answers
 
 
-def _is_plain(said: TransactionEvent) -> bool:
-    """Nothing in it asks for anything."""
+def _only_progresses(said: TransactionEvent) -> bool:
     return (
         said.phase is Phase.UPDATED
         and said.token is None
@@ -74,12 +62,23 @@ def _is_plain(said: TransactionEvent) -> bool:
     )
 
 
-def _progress(station_id: str, said: TransactionEvent) -> Progress:
-    drawn = [mwh for sample in said.samples if (mwh := register(sample.import_mwh)) is not None]
-    least, greatest = (min(drawn), max(drawn)) if drawn else (None, None)
-    return Progress(station_id, said.transaction_id, said.seq_no, said.occurred_at, least, greatest)
-
-
-def register(mwh: int | None) -> int | None:
-    """None also for what no meter shows: it counts as not read."""
-    return mwh if mwh is not None and 0 <= mwh <= REGISTER_MWH_MAX else None
+async def _costs(
+    connection: AsyncConnection, noted: Sequence[tuple[int, Next]], context: Context
+) -> dict[int, TransactionEventAnswer]:
+    """I02: by place, what a transaction costs so far, where its driver has not heard it for a while."""
+    every = context.policy.change_interval
+    due = {
+        place: (said.station_id, said.transaction_id)
+        for place, said in noted
+        if context.costs_told.due((said.station_id, said.transaction_id), context.now, every)
+    }
+    if not due:
+        return {}
+    sessions = await find_sessions(connection, [session_of_transaction(*key) for key in due.values()])
+    await mark_told(connection, list(due.values()), context.now)
+    context.costs_told.tell(due.values(), context.now)
+    return {
+        place: TransactionEventAnswer(session.cost_after_tax)
+        for place, session in zip(due, sessions, strict=True)
+        if session is not None and session.cost_after_tax is not None
+    }

@@ -5,12 +5,14 @@ MeterValues, would show an old number; it is told by CostUpdated. Who shows cost
 `TariffCostCtrlr.Enabled[Cost]`. What is told is worth nothing later, so it expires before it is told again.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wattbook.charging.counting import Key
 from wattbook.charging.identity import session_of_transaction
 from wattbook.charging.views import find_sessions
 from wattbook.kernel.errors import WattbookError
@@ -56,6 +58,12 @@ async def tell_costs(
         if session is not None and session.state == "active" and session.cost_after_tax is not None
     ]
     outcomes = await submit(connection, requests, requested_by=REQUESTED_BY, now=now) if requests else []
+    await mark_told(connection, due, now)
+    return outcomes
+
+
+async def mark_told(connection: AsyncConnection, transactions: Sequence[Key], now: datetime) -> None:
+    """The drivers of these have just been told what they cost so far."""
     await connection.execute(
         text("""
             UPDATE ocpp.transactions AS known SET cost_told_at = :now
@@ -64,8 +72,7 @@ async def tell_costs(
         """),
         {
             "now": now,
-            "stations": [station for station, _ in due],
-            "transactions": [transaction for _, transaction in due],
+            "stations": [station for station, _ in transactions],
+            "transactions": [transaction for _, transaction in transactions],
         },
     )
-    return outcomes

@@ -16,10 +16,11 @@ from itertools import groupby
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wattbook.charging.counting import Key, heard_of
 from wattbook.charging.open_sessions import open_places
 from wattbook.kernel.errors import InvalidInput
 from wattbook.ocpp.commands.records import Command, CommandRequest
@@ -77,10 +78,18 @@ async def running(
         """),
         {"stations": sorted(set(stations))},
     )
-    rows = {(row[0], row[1]): Running(*row) for row in found}
+    each = [Running(*row) for row in found]
+    heard = await heard_of(connection, [(running.station_id, running.transaction_id) for running in each])
+    rows = {(running.station_id, running.evse_no): _as_heard(running, heard) for running in each}
     if evses is None:
         return rows
     return {place: rows[place] for place in zip(stations, evses, strict=True) if place in rows}
+
+
+def _as_heard(running: Running, heard: Mapping[Key, tuple[str, datetime]]) -> Running:
+    """Of what goes on as expected, only the session is told."""
+    counted = heard.get((running.station_id, running.transaction_id))
+    return running if counted is None else structs.replace(running, newest_at=max(running.newest_at, counted[1]))
 
 
 async def offer(

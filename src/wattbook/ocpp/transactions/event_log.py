@@ -5,18 +5,22 @@ with the same number; the message id may differ. So the log keeps for each trans
 event that is heard again changes nothing; a gap between the numbers is an event that is still missing.
 
 A number that comes again with a later time than any before is no repetition: some stations do not count. It is heard.
+
+Once charging has begun a transaction as a session, the session counts (`charging.counting`), and what goes on as
+expected does not come here at all: it would cost as much again.
 """
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wattbook.db.arrays import bigints, moments
-from wattbook.db.engine import fetch
+from wattbook.charging import counting
+from wattbook.charging.counting import Counted, Heard, Key
 
 _encode = msgspec.json.Encoder().encode
 
@@ -74,6 +78,7 @@ class Known(Facts, frozen=True, gc=False):
 
     Attributes:
         fresh: the event just noted had not been heard before.
+        counted: its session says so.
         cost_due: the driver has not been told for a while what it costs so far.
     """
 
@@ -81,25 +86,7 @@ class Known(Facts, frozen=True, gc=False):
     begun: bool
     settled: bool
     cost_due: bool
-
-
-class Progress(Struct, frozen=True, gc=False):
-    """What one event tells of a transaction that goes on: its number, its time, and the registers it showed."""
-
-    station_id: str
-    transaction_id: str
-    seq_no: int
-    newest_at: datetime
-    register_min_mwh: int | None
-    register_max_mwh: int | None
-
-
-class Progressed(Struct, frozen=True, gc=False):
-    """What is known of the transaction then; see `Known`."""
-
-    evse_no: int
-    fresh: bool
-    cost_due: bool
+    counted: bool = False
 
 
 _TOLD_ONCE = (
@@ -121,7 +108,7 @@ _NOTE = text(f"""
         stop_reason text, stop_token_uid text)
     ORDER BY station_id, transaction_id
     ON CONFLICT (station_id, transaction_id) DO UPDATE SET
-        seen = known.seen + excluded.seen,
+        seen = CASE WHEN known.begun THEN known.seen ELSE known.seen + excluded.seen END,
         fresh = NOT known.seen @> excluded.seen OR excluded.newest_at > known.newest_at,
         newest_at = greatest(known.newest_at, excluded.newest_at),
         oldest_at = least(known.oldest_at, excluded.oldest_at),
@@ -137,96 +124,64 @@ _NOTE = text(f"""
 
 async def note(
     connection: AsyncConnection, told: Sequence[Told], *, now: datetime, cost_interval: timedelta
-) -> dict[tuple[str, str], Known]:
+) -> dict[Key, Known]:
     """Note events, at most one a transaction, and answer what is known of each (station, transaction) now."""
     found = await connection.execute(
         _NOTE, {"given": _encode(told).decode(), "now": now, "told_before": now - cost_interval}
     )
-    return {(row[0], row[1]): Known(*row[2:]) for row in found}
-
-
-_CUT = "\x1f"
-
-_NOTE_PROGRESS = """
-    WITH told AS (
-        SELECT * FROM unnest(string_to_array(%s, chr(31)), string_to_array(%s, chr(31)), %b, %b, %b, %b)
-            WITH ORDINALITY AS told(station_id, transaction_id, seq_no, newest_at, register_min, register_max, place)
-    ), noted AS (
-        UPDATE ocpp.transactions AS known SET
-            seen = known.seen + int8multirange(int8range(told.seq_no, told.seq_no, '[]')),
-            fresh = NOT known.seen @> told.seq_no OR told.newest_at > known.newest_at,
-            newest_at = greatest(known.newest_at, told.newest_at),
-            oldest_at = least(known.oldest_at, told.newest_at),
-            cost_told_at = CASE WHEN known.cost_told_at <= %s THEN %s ELSE known.cost_told_at END,
-            register_min_mwh = least(known.register_min_mwh, told.register_min),
-            register_max_mwh = greatest(known.register_max_mwh, told.register_max)
-        FROM told
-        WHERE (known.station_id, known.transaction_id) = (told.station_id, told.transaction_id)
-          AND CASE WHEN known.begun AND NOT known.settled AND known.ended_at IS NULL
-              THEN known.evse_no IS NOT NULL END
-        RETURNING told.place, known.evse_no, known.fresh, known.cost_told_at = %s AS due
+    known = {(row[0], row[1]): Known(*row[2:]) for row in found}
+    counted = await counting.count(
+        connection, [Heard(each.station_id, each.transaction_id, each.seq_no, each.newest_at) for each in told]
     )
-    SELECT string_agg(place || ' ' || evse_no || ' ' || fresh::int || ' ' || due::int, ' ') FROM noted
-"""
+    return known | {key: _counted(known[key], by_session) for key, by_session in counted.items()}
 
 
-async def note_progress(
-    connection: AsyncConnection, told: Sequence[Progress], *, now: datetime, cost_interval: timedelta
-) -> list[Progressed | None]:
-    """Note events that only say how far a transaction has come, at most one a transaction.
+def _counted(known: Known, by_session: Counted) -> Known:
+    registers = [mwh for mwh in (known.register_max_mwh, by_session.register_mwh) if mwh is not None]
+    return structs.replace(known, fresh=by_session.fresh, counted=True, register_max_mwh=max(registers, default=None))
 
-    This is what nearly every event is, and costs a third of `note`. Returns, one an event: None where charging does not
-    know the transaction as running; then nothing was noted.
-    """
-    # A station's own transaction id may hold anything; one with the separator in it is not found.
-    asked = [(place, each) for place, each in enumerate(told) if _CUT not in each.transaction_id]
-    answers: list[Progressed | None] = [None] * len(told)
-    if not asked:
-        return answers
-    ((said,),) = await fetch(
-        connection,
-        _NOTE_PROGRESS,
-        (
-            _CUT.join([each.station_id for _, each in asked]),
-            _CUT.join([each.transaction_id for _, each in asked]),
-            bigints([each.seq_no for _, each in asked]),
-            moments([each.newest_at for _, each in asked]),
-            bigints([each.register_min_mwh for _, each in asked]),
-            bigints([each.register_max_mwh for _, each in asked]),
-            now - cost_interval,
-            now,
-            now,
-        ),
+
+async def mark_begun(connection: AsyncConnection, transactions: Sequence[Key]) -> None:
+    """Charging knows these as sessions, which count from now on."""
+    if not transactions:
+        return
+    found = await connection.execute(
+        text("""
+            UPDATE ocpp.transactions AS known SET begun = true
+            FROM unnest(CAST(:stations AS text[]), CAST(:transactions AS text[])) AS given(station, transaction)
+            WHERE (known.station_id, known.transaction_id) = (given.station, given.transaction)
+            RETURNING station_id, transaction_id, seen::text, newest_at
+        """),
+        _columns(transactions),
     )
-    words = iter([] if said is None else said.split(" "))
-    for nth, evse_no, fresh, due in zip(words, words, words, words, strict=True):
-        answers[asked[int(nth) - 1][0]] = Progressed(int(evse_no), fresh == "1", due == "1")
-    return answers
+    await counting.hand_over(connection, [(row[0], row[1], row[2], row[3]) for row in found])
 
 
-async def mark(
-    connection: AsyncConnection, transactions: Sequence[tuple[str, str]], *, begun: bool = False, settled: bool = False
-) -> None:
-    """Charging has taken over the begin of these, or their end."""
+async def mark_settled(connection: AsyncConnection, transactions: Sequence[Key]) -> None:
+    """Charging knows the end of these."""
     if not transactions:
         return
     await connection.execute(
         text("""
-            UPDATE ocpp.transactions AS known SET begun = begun OR :begun, settled = settled OR :settled
+            UPDATE ocpp.transactions AS known SET settled = true
             FROM unnest(CAST(:stations AS text[]), CAST(:transactions AS text[])) AS given(station, transaction)
             WHERE (known.station_id, known.transaction_id) = (given.station, given.transaction)
         """),
-        {
-            "stations": [station for station, _ in transactions],
-            "transactions": [transaction for _, transaction in transactions],
-            "begun": begun,
-            "settled": settled,
-        },
+        _columns(transactions),
     )
+
+
+def _columns(transactions: Sequence[Key]) -> dict[str, Any]:
+    return {
+        "stations": [station for station, _ in transactions],
+        "transactions": [transaction for _, transaction in transactions],
+    }
 
 
 async def missing_events(connection: AsyncConnection, station_id: str, transaction_id: str) -> list[int] | None:
     """Numbers below the greatest heard that were not heard, at most a thousand; None for an unknown transaction."""
+    counted = await counting.heard_of(connection, [(station_id, transaction_id)])
+    heard = counted.get((station_id, transaction_id))
     found = await connection.execute(
         text("""
             SELECT ARRAY(
@@ -235,9 +190,12 @@ async def missing_events(connection: AsyncConnection, station_id: str, transacti
                      generate_series(lower(gap), least(upper(gap) - 1, lower(gap) + 999)) AS number
                 ORDER BY number LIMIT 1000
             )
-            FROM ocpp.transactions WHERE (station_id, transaction_id) = (:station, :transaction)
+            FROM (
+                SELECT coalesce(CAST(:heard AS int8multirange), seen) AS seen
+                FROM ocpp.transactions WHERE (station_id, transaction_id) = (:station, :transaction)
+            ) AS known
         """),
-        {"station": station_id, "transaction": transaction_id},
+        {"station": station_id, "transaction": transaction_id, "heard": None if heard is None else heard[0]},
     )
     numbers: list[int] | None = found.scalar_one_or_none()
     return numbers

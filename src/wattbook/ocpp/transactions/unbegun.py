@@ -139,11 +139,11 @@ async def begin(
         if isinstance(outcome, Started | Refused)
     }
     keys = [(each.station_id, each.transaction_id) for each in transactions if each.session_id in begun]
-    await event_log.mark(connection, keys, begun=True)
+    await event_log.mark_begun(connection, keys)
     return begun
 
 
 async def note_settled(connection: AsyncConnection, transactions: Sequence[Unbegun]) -> None:
     """Their sessions have ended. One whose end was not told may still be made good by it."""
     told = [(each.station_id, each.transaction_id) for each in transactions if each.ended_at is not None]
-    await event_log.mark(connection, told, settled=True)
+    await event_log.mark_settled(connection, told)
