@@ -169,7 +169,7 @@ async def test_no_number_is_left_out_over_a_loss(
     assert outcome.transaction_id is not None
     async with database.snapshot() as connection:
         assert await missing_events(connection, station.station_id, outcome.transaction_id) == []
-    heard = await kept(database, "SELECT upper(seen) FROM ocpp.transactions")
+    heard = await kept(database, "SELECT upper(heard) FROM charging.sessions")
     assert heard == outcome.samples + 2
 
 
