@@ -17,13 +17,13 @@ from urllib.parse import parse_qs, urlsplit
 import structlog
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from sqlalchemy.exc import DBAPIError
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wattbook.api.access import COOKIE, is_our_page, of_key, who
 from wattbook.api.errors import Unauthenticated, error_answer
 from wattbook.api.services import Services
+from wattbook.db.rounds import AWAY
 from wattbook.kernel.errors import LimitExceeded, Refused, Unavailable, WattbookError
 from wattbook.registry.changes import Change, record_changes
 from wattbook.registry.people import (
@@ -194,7 +194,7 @@ class _Guard:
             if scope["type"] == "websocket" and "origin" in connection.headers and not is_our_page(connection):
                 raise Refused("a page of somebody else has no business here", reason="foreign-page")
             await who(connection, self._services)
-        except (WattbookError, DBAPIError, OSError) as error:
+        except (WattbookError, *AWAY) as error:
             await self._turn_away(error, scope, receive, send)
             return
         await self._app(scope, receive, send)

@@ -9,7 +9,6 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import duckdb
 import structlog
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.app.policy import policy_of
@@ -17,6 +16,7 @@ from wattbook.book.posting import expire_holds
 from wattbook.charging.history import roll_up, tend_meter_values
 from wattbook.config import Settings
 from wattbook.db.engine import Database
+from wattbook.db.rounds import surviving
 from wattbook.household.accounts.tending import check_houses, tend
 from wattbook.household.accounts.watching import look_at_houses
 from wattbook.household.readings.intervals import IntervalStore
@@ -100,12 +100,8 @@ async def coming_round(chore: Chore, database: Database, clock: Clock) -> AsyncI
     async def repeat() -> None:
         while True:
             await asyncio.sleep(chore.pause.total_seconds())
-            try:
+            with surviving("periodic-work-failed", work=str(chore.work)):
                 await chore.work(database, clock)
-            except (DBAPIError, OSError) as error:
-                log.warning("periodic-work-failed", work=str(chore.work), error=str(error))
-            except Exception as error:  # it comes round again all the same
-                log.error("periodic-work-failed", work=str(chore.work), exc_info=error)
 
     async with beside(repeat()):
         yield

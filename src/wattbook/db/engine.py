@@ -15,17 +15,20 @@ from wattbook.kernel.errors import InvalidInput
 
 POOL_SIZE = 8
 POOL_OVERFLOW = 16
+POOL_WAIT_S = 30.0
 
 
 class Database:
     """A pool of connections to one PostgreSQL database, all of them in UTC."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, pool_wait_s: float = POOL_WAIT_S) -> None:
+        """Who finds all connections taken waits so long for one, and gets the toolkit's TimeoutError then."""
         self.url = driver_url(url)
         self._engine = create_async_engine(
             self.url,
             pool_size=POOL_SIZE,
             max_overflow=POOL_OVERFLOW,
+            pool_timeout=pool_wait_s,
             pool_pre_ping=False,
             connect_args={"options": "-c timezone=UTC"},
         )

@@ -4,12 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import structlog
-from sqlalchemy.exc import DBAPIError
+from wattbook.db.rounds import surviving
 
 EVERY_S: Final = 10.0
-
-log = structlog.get_logger(__name__)
 
 
 class Rereading:
@@ -37,7 +34,5 @@ class Rereading:
     async def _keep_fresh(self) -> None:
         while True:
             await asyncio.sleep(self._every_s)
-            try:
+            with surviving(f"{self._name}-not-read"):
                 await self._refresh()
-            except (DBAPIError, OSError) as error:
-                log.warning(f"{self._name}-not-read", error=str(error))

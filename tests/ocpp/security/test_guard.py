@@ -3,13 +3,16 @@
 import base64
 
 import pytest
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.ocpp.loopback import NOW
 from tests.ocpp.security.scene import KEY
 from wattbook.db.engine import Database
 from wattbook.kernel.clock import ManualClock
-from wattbook.ocpp.security.guard import ADDRESSES_MAX, GUESS_EVERY_S, GUESSES_MAX, HASHINGS_MAX, Guard
+from wattbook.ocpp.security.guard import ADDRESSES_MAX, GUESS_EVERY_S, GUESSES_MAX, HASHINGS_MAX, EventKind, Guard
 from wattbook.ocpp.security.passwords import presented_password, readings, set_password
+from wattbook.ocpp.security.store import latest_events
 from wattbook.ocpp.wire.server import UpgradeRequest
 from wattbook.simulate.estate import Estate, furnish
 
@@ -106,6 +109,36 @@ async def test_the_same_wrong_password_again_is_no_new_guess(guard: Guard, estat
     """A station with an old password that tries for ever is told so for ever."""
     for _ in range(10 * GUESSES_MAX):
         assert status(guard, knock(estate.station(0), b"old" * 6)) == 401
+
+
+async def test_what_the_database_did_not_take_is_written_down_when_it_is_there(
+    guard: Guard, estate: Estate, database: Database
+) -> None:
+    """Else a password that was replaced would open the door again after the next start."""
+    station_id, newer = estate.station(0), KEY[::-1]
+    async with database.transaction() as connection:
+        await set_password(connection, station_id, newer)
+    async with database.snapshot() as connection:
+        await guard.refresh(connection)
+    assert [status(guard, knock(station_id, password)) for password in (b"wrong", newer)] == [401, 101]
+    away = Database("postgresql://127.0.0.1:1/nowhere")
+    for password in (b"wrong again", b"and again"):
+        with pytest.raises(DBAPIError):
+            await guard.write_down(away)
+        assert status(guard, knock(station_id, password)) == 401
+    await away.close()
+    await guard.write_down(database)
+    async with database.snapshot() as connection:
+        assert await password_statuses(connection, station_id, KEY, newer) == [401, 101]
+        (event,) = await latest_events(connection, station_id)
+    assert (event.kind, event.times) == (EventKind.PASSWORD_WRONG, 3)
+
+
+async def password_statuses(connection: AsyncConnection, station_id: str, *passwords: bytes) -> list[int]:
+    """At the door of a process that has just begun."""
+    fresh = Guard(ManualClock(NOW), Seconds())
+    await fresh.refresh(connection)
+    return [status(fresh, knock(station_id, password)) for password in passwords]
 
 
 @pytest.mark.parametrize(

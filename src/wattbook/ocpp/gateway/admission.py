@@ -6,23 +6,18 @@ right: it may just have been given it. What a known station must prove, the guar
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 from typing import Final
 
-import structlog
-from sqlalchemy.exc import DBAPIError
-
 from wattbook.db.engine import Database
+from wattbook.db.rounds import surviving
 from wattbook.ocpp.security.guard import Guard
 from wattbook.ocpp.wire.server import Admission, Rejection, UpgradeRequest
 from wattbook.registry.stations import Acceptance, acceptances
 
 REFRESH_S: Final = 10.0
 REFRESH_ON_MISS_S: Final = 1.0
-
-log = structlog.get_logger(__name__)
 
 
 class Door:
@@ -46,7 +41,7 @@ class Door:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        with contextlib.suppress(DBAPIError, OSError):
+        with surviving("door-events-not-kept"):
             await self._write_down()
 
     async def refresh(self) -> None:
@@ -61,8 +56,7 @@ class Door:
 
     async def _write_down(self) -> None:
         if self._guard.has_to_write:
-            async with self._database.transaction() as connection:
-                await self._guard.write_down(connection)
+            await self._guard.write_down(self._database)
 
     def admit(self, request: UpgradeRequest) -> Admission | Rejection:
         """OCPP-J 1.6, 3.2: an unknown identity gets 404; one that does not prove who it is, 401 or 403."""
@@ -89,7 +83,5 @@ class Door:
             except TimeoutError:
                 pass
             self._missed.clear()
-            try:
+            with surviving("stations-not-read"):
                 await self.refresh()
-            except (DBAPIError, OSError) as error:
-                log.warning("stations-not-read", error=str(error))

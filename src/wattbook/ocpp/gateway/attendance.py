@@ -10,18 +10,14 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
-import structlog
-from sqlalchemy.exc import DBAPIError
-
 from wattbook.db.engine import Database
+from wattbook.db.rounds import surviving
 from wattbook.kernel.clock import Clock
 from wattbook.ocpp.connections.connection import Connection
 from wattbook.registry.presence import touch
 
 LOOK_EVERY_S: Final = 5.0
 TOLD_AGAIN_AFTER_S: Final = 15.0
-
-log = structlog.get_logger(__name__)
 
 
 class Attendance:
@@ -76,11 +72,12 @@ class Attendance:
             return
         now, ticks = self._clock(), asyncio.get_running_loop().time()
         seen = [(station, now - timedelta(seconds=ticks - heard_at)) for station, heard_at in sorted(news.items())]
-        try:
+        is_kept = False
+        with surviving("attendance-not-kept", stations=len(seen)):
             async with self._database.transaction() as connection:
                 await touch(connection, seen)
-        except (DBAPIError, OSError) as error:
-            log.warning("attendance-not-kept", stations=len(seen), error=str(error))
+            is_kept = True
+        if not is_kept:
             self._gone = gone | self._gone
             return
         self._told |= news

@@ -27,6 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wattbook.db.engine import Database
 from wattbook.db.group_commit import GroupCommit
 from wattbook.db.listener import Hear, Listener
+from wattbook.db.rounds import surviving
 from wattbook.kernel.clock import Clock
 from wattbook.kernel.errors import LimitExceeded, Unavailable
 from wattbook.ocpp.commands import store
@@ -340,10 +341,8 @@ class Delivery:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._look.wait(), self._look_every_s)
             self._look.clear()
-            try:
+            with surviving("commands-not-looked-after"):
                 await self._look_around()
-            except (DBAPIError, OSError) as error:
-                log.warning("commands-not-looked-after", error=str(error))
 
     async def _look_around(self) -> None:
         """What time and death do to commands; and wake who missed a notice."""

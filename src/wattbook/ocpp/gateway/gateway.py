@@ -10,13 +10,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 
 from wattbook.charging.events import Subscriber
 from wattbook.charging.policy import POLICY, Policy
 from wattbook.charging.ports import PartnerConsent
 from wattbook.db.engine import Database
 from wattbook.db.group_commit import LANES
+from wattbook.db.rounds import surviving
 from wattbook.kernel.clock import Clock
 from wattbook.ocpp.connections.connection import Connection, Connections, Entity
 from wattbook.ocpp.connections.management import ManagementEnd
@@ -233,8 +233,6 @@ class Gateway:
         task.add_done_callback(self._refreshing.discard)
 
     async def _refresh_quietly(self) -> None:
-        try:
+        with surviving("stations-not-read"):
             await self._door.refresh()
             await self._signing_keys.refresh()
-        except (DBAPIError, OSError) as error:
-            log.warning("stations-not-read", error=str(error))

@@ -10,14 +10,13 @@ from datetime import datetime
 from typing import Final
 
 import msgspec
-import structlog
 from msgspec import Struct
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.db.engine import Database
 from wattbook.db.listener import notify
+from wattbook.db.rounds import surviving
 from wattbook.kernel.clock import Clock
 from wattbook.ocpp.wire.server import UpgradeRequest
 
@@ -29,8 +28,6 @@ NAMES_KEPT_MAX: Final = 10_000
 NAME_LENGTH_MAX: Final = 48
 SUBPROTOCOLS_LENGTH_MAX: Final = 100
 WRITE_EVERY_S: Final = 1.0
-
-log = structlog.get_logger(__name__)
 
 
 class Knock(Struct, frozen=True):
@@ -85,11 +82,9 @@ class Knocks:
         knocks, self._held = list(self._held.values()), {}
         if not knocks:
             return
-        try:
+        with surviving("knocks-not-kept", names=len(knocks)):
             async with self._database.transaction() as connection:
                 await _keep(connection, knocks)
-        except (DBAPIError, OSError) as error:
-            log.warning("knocks-not-kept", names=len(knocks), error=str(error))
 
 
 async def list_knocks(connection: AsyncConnection, *, limit: int = 100) -> list[Knock]:

@@ -13,11 +13,11 @@ import structlog
 from msgspec import Struct
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.db.engine import Database
 from wattbook.db.rereading import Rereading
+from wattbook.db.rounds import AWAY
 from wattbook.kernel.errors import InvalidInput
 from wattbook.ocpp.connections import quirks
 from wattbook.ocpp.connections.quirks import Maker, Rule
@@ -85,7 +85,7 @@ class Options:
                 async with self._database.snapshot() as connection:
                     said = (await makers(connection, [station_id]))[0]
                 maker = Maker(*said) if said is not None else None
-            except (DBAPIError, OSError) as error:
+            except AWAY as error:
                 log.warning("maker-not-read", station_id=station_id, error=str(error))
         names = list(self.of(station_id).quirks)
         for pattern, chosen in self._makers:

@@ -17,6 +17,7 @@ from typing import Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wattbook.db.engine import Database
 from wattbook.kernel.clock import Clock
 from wattbook.ocpp.security import passwords, store
 from wattbook.ocpp.security.certificates import judge
@@ -118,16 +119,26 @@ class Guard:
             outdated += [station_id for station_id, serial in self._shown.items() if serial in news]
         return outdated
 
-    async def write_down(self, connection: AsyncConnection) -> None:
-        """Keep the events, and end the passwords that were replaced."""
-        events, self._events = list(self._events.values()), {}
-        retire, self._retire = list(self._retire.items()), {}
-        risen, self._risen = list(self._risen.items()), {}
-        await store.keep_events(connection, events)
-        if retire:
-            await store.retire_passwords(connection, retire)
-        if risen:
-            await store.raise_profiles(connection, risen)
+    async def write_down(self, database: Database) -> None:
+        """Keep the events, end the passwords that were replaced, ask the profiles that were reached.
+
+        What the database does not take is still to be written: it was decided at the door already.
+        """
+        events, self._events = self._events, {}
+        retire, self._retire = self._retire, {}
+        risen, self._risen = self._risen, {}
+        try:
+            async with database.transaction() as connection:
+                await store.keep_events(connection, list(events.values()))
+                if retire:
+                    await store.retire_passwords(connection, list(retire.items()))
+                if risen:
+                    await store.raise_profiles(connection, list(risen.items()))
+        except BaseException:
+            self._retire, self._risen = retire | self._retire, risen | self._risen
+            keys = [*(events | self._events)][:EVENTS_MAX]
+            self._events = {key: _joined(events.get(key), self._events.get(key)) for key in keys}
+            raise
 
     @property
     def has_to_write(self) -> bool:
@@ -246,6 +257,15 @@ class Guard:
         else:
             log.error("security-event-not-kept", station_id=request.identity, kind=kind, reason=reason)
         return Rejection(status, reason, headers or {})
+
+
+def _joined(before: SecurityEvent | None, since: SecurityEvent | None) -> SecurityEvent:
+    """Of the same kind, in two rounds."""
+    if before is None or since is None:
+        known = before or since
+        assert known is not None, "one of the rounds had it"
+        return known
+    return replace(since, times=before.times + since.times, first_at=before.first_at)
 
 
 async def door_events(
