@@ -94,6 +94,23 @@ async def test_what_is_older_than_it_is_kept_goes_and_what_runs_stays(database: 
     assert await forget(database, system_clock, keep, slice_max=4) == {}
 
 
+async def test_what_never_began_goes_when_nothing_was_heard_of_it_for_as_long(database: Database) -> None:
+    async with database.transaction() as connection:
+        await connection.execute(
+            text("""
+                INSERT INTO ocpp.transactions (station_id, transaction_id, seen, fresh, newest_at, begun, settled,
+                                               cost_told_at, heard_at)
+                SELECT 'CP1', name, '{}', true, newest_at, false, false, now(), now() - make_interval(days => 20)
+                FROM (VALUES ('old', now() - make_interval(days => 19)), ('heard', now() - make_interval(days => 1)),
+                             ('ahead', now() + make_interval(days => 9))) AS told(name, newest_at)
+            """)
+        )
+    assert await forget(database, system_clock, Keep(transactions=timedelta(days=10))) == {"transactions": 2}
+    async with database.snapshot() as connection:
+        kept = await connection.execute(text("SELECT transaction_id FROM ocpp.transactions"))
+        assert list(kept.scalars()) == ["heard"]
+
+
 async def test_nothing_goes_that_is_kept_for_ever(database: Database) -> None:
     await fill(database)
     assert await forget(database, system_clock, Keep(*[None] * 9)) == {}
@@ -110,6 +127,7 @@ async def test_looking_for_what_is_old_reads_an_index_from_its_oldest_end(databa
             "SELECT id FROM ocpp.commands WHERE created_at < now() ORDER BY created_at LIMIT 5",
             "SELECT FROM ocpp.transactions WHERE begun AND settled AND heard_at < now() ORDER BY heard_at LIMIT 5",
             "SELECT FROM ocpp.transactions WHERE begun AND NOT settled AND heard_at < now() ORDER BY heard_at LIMIT 5",
+            "SELECT FROM ocpp.transactions WHERE NOT begun AND heard_at < now() ORDER BY heard_at LIMIT 5",
             "SELECT session_id FROM ocpp.stuck_transactions WHERE noticed_at < now() ORDER BY noticed_at LIMIT 5",
             "SELECT station_id FROM ocpp.reservations WHERE expires_at < now() ORDER BY expires_at LIMIT 5",
             "SELECT id, received_at FROM ocpp.settlements ORDER BY id LIMIT 5",

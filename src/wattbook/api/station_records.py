@@ -23,7 +23,7 @@ from wattbook.ocpp.kept.reservations import reservations_of
 from wattbook.ocpp.kept.settings import configuration_of
 from wattbook.ocpp.kept.tariffs import tariffs_of
 from wattbook.ocpp.told.tariffs_in_force import told_of
-from wattbook.ocpp.transactions.reaper import StuckTransaction, stuck_transactions
+from wattbook.ocpp.transactions.stuck import StuckTransaction, stuck_transactions
 
 Read = Callable[[AsyncConnection, str, int], Awaitable[Any]]
 Component = Annotated[str | None, Query(max_length=50)]

@@ -27,7 +27,7 @@ from wattbook.ocpp.told.costs import tell_costs
 from wattbook.ocpp.told.local_lists import keep_in_step
 from wattbook.ocpp.told.tariffs_in_force import tell_tariffs
 from wattbook.ocpp.transactions.prepaid import prepaid_subscriber
-from wattbook.ocpp.transactions.reaper import Patience, reap
+from wattbook.ocpp.transactions.reaper import Patience, Turn, reap
 from wattbook.payments.cards import settle_overdue
 from wattbook.payments.daily import reconcile_due
 from wattbook.payments.operations import Providers
@@ -73,7 +73,7 @@ def chores(settings: Settings, roaming: Roaming, providers: Providers) -> list[C
         Chore(HOUSES_EVERY, _Houses(settings, check_houses, READINGS_CHECKED_AGAIN_AFTER)),
         Chore(READINGS_TENDED_EVERY, partial(_tend_readings, settings)),
         Chore(LISTS_EVERY, _keep_lists),
-        Chore(REAP_EVERY, partial(_reap, settings, roaming)),
+        Chore(REAP_EVERY, partial(_reap, settings, roaming, Turn())),
         Chore(FORGETS_EVERY, partial(_forget, settings)),
         Chore(RENEWS_EVERY, partial(_renew, settings)),
     ]
@@ -188,7 +188,7 @@ async def _tell_costs(every: timedelta, database: Database, clock: Clock) -> Non
         await tell_costs(connection, clock(), every=every)
 
 
-async def _reap(settings: Settings, roaming: Roaming, database: Database, clock: Clock) -> None:
+async def _reap(settings: Settings, roaming: Roaming, turn: Turn, database: Database, clock: Clock) -> None:
     """Look after transactions that nobody ends."""
     patience = Patience(
         silent=timedelta(minutes=settings.transaction_silent_minutes),
@@ -196,7 +196,7 @@ async def _reap(settings: Settings, roaming: Roaming, database: Database, clock:
     )
     async with database.transaction() as connection:
         subscribers = [subscriber(roaming), prepaid_subscriber(clock, policy_of(settings))]
-        await reap(connection, now=clock(), patience=patience, subscribers=subscribers)
+        await reap(connection, now=clock(), patience=patience, subscribers=subscribers, turn=turn)
 
 
 async def _forget(settings: Settings, database: Database, clock: Clock) -> None:

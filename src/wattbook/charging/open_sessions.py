@@ -37,19 +37,23 @@ class OpenSession(Struct, frozen=True):
     superseded: bool
 
 
-async def silent_sessions(connection: AsyncConnection, since: datetime, *, limit: int) -> list[OpenSession]:
-    """Those that have not been heard of since then, the longest silent first."""
+async def silent_sessions(
+    connection: AsyncConnection, since: datetime, *, after: OpenSession | None = None, limit: int
+) -> list[OpenSession]:
+    """Those that have not been heard of since then, the longest silent first; with `after`, those that come after."""
+    later = "" if after is None else "AND (updated_at, id) > (:updated_at, CAST(:id AS uuid))"
+    place = {} if after is None else {"updated_at": after.updated_at, "id": after.id}
     found = await connection.execute(
-        text("""
+        text(f"""
             SELECT id::text, station_id, connector_no, transaction_id, token_uid, started_at, updated_at,
                    meter_start_mwh, sampled_at, import_register_mwh, export_register_mwh,
                    EXISTS (SELECT FROM charging.sessions AS later
                            WHERE later.station_id = session.station_id AND later.connector_no = session.connector_no
                              AND later.started_at > session.started_at AND later.id <> session.id)
             FROM charging.sessions AS session
-            WHERE ended_at IS NULL AND updated_at <= :since ORDER BY updated_at, id LIMIT :limit
+            WHERE ended_at IS NULL AND updated_at <= :since {later} ORDER BY updated_at, id LIMIT :limit
         """),
-        {"since": utc(since), "limit": limit},
+        {"since": utc(since), "limit": limit} | place,
     )
     return [OpenSession(*row) for row in found]
 

@@ -3,7 +3,8 @@
 Each table is read from its oldest end by an index that it has anyway, so that looking for what is old costs the same
 however much there is. Frames and meter values are not deleted but dropped, a partition at a time: `db.partitions`.
 
-What runs is never deleted: a command that waits, or a transaction whose session has not ended. A transaction whose end
+What runs is never deleted: a command that waits, or a transaction whose session has not ended (one for which none could
+ever begin does not run). A transaction whose end
 was estimated stays open for its true one, and is forgotten when nothing was heard of it for as long as others are kept;
 what is told after that is heard as a new one, and still makes its session good.
 """
@@ -38,8 +39,8 @@ class Keep(Struct, frozen=True):
         rejected: frames that could not be accepted.
         security_events: what happened at the door.
         commands: that are done.
-        transactions: what the events of a transaction told whose session has ended; a replay after that is heard as a
-            new one.
+        transactions: what the events of a transaction told whose session has ended, or for which none could begin; a
+            replay after that is heard as a new one.
         signatures: what became of signatures, and the signed meter values: the evidence of a bill.
         stuck_transactions: what was noticed of transactions that nobody ended, once they are over.
         reservations: from the moment they end.
@@ -122,6 +123,13 @@ _UNSETTLED: Final = text("""
 """)
 """What a station's clock tells that runs ahead says nothing."""
 
+_UNBEGUN: Final = text("""
+    DELETE FROM ocpp.transactions WHERE (station_id, transaction_id) IN (
+        SELECT station_id, transaction_id FROM ocpp.transactions
+        WHERE NOT begun AND heard_at < :before AND NOT newest_at BETWEEN :before AND :now
+        ORDER BY heard_at LIMIT :slice FOR UPDATE SKIP LOCKED)
+""")
+
 _FORGET: Final = text("""
     DELETE FROM ocpp.transactions USING unnest(CAST(:stations AS text[]), CAST(:transactions AS text[]))
         AS given(station, transaction)
@@ -158,7 +166,10 @@ async def _delete(statement: str, connection: AsyncConnection, _: datetime, befo
 async def _forget_transactions(connection: AsyncConnection, now: datetime, before: datetime, slice_max: int) -> int:
     """Those that are settled; after the last of them those whose end was estimated, and whose true end did not come."""
     gone = await _delete(_SETTLED, connection, now, before, slice_max)
-    return gone if gone == slice_max else gone + await _forget_unsettled(connection, now, before, slice_max - gone)
+    for forget_slice in (_forget_unsettled, _forget_unbegun):
+        if gone < slice_max:
+            gone += await forget_slice(connection, now, before, slice_max - gone)
+    return gone
 
 
 async def _forget_unsettled(connection: AsyncConnection, now: datetime, before: datetime, slice_max: int) -> int:
@@ -167,6 +178,11 @@ async def _forget_unsettled(connection: AsyncConnection, now: datetime, before: 
     over = set(silent) - await running_transactions(connection, silent)
     given = {"stations": [station for station, _ in over], "transactions": [transaction for _, transaction in over]}
     return (await connection.execute(_FORGET, given)).rowcount
+
+
+async def _forget_unbegun(connection: AsyncConnection, now: datetime, before: datetime, slice_max: int) -> int:
+    """The reaper has tried to begin and end them since a little after they were heard of."""
+    return (await connection.execute(_UNBEGUN, {"now": now, "before": before, "slice": slice_max})).rowcount
 
 
 _SLICES: Final[Mapping[str, Callable[[AsyncConnection, datetime, datetime, int], Awaitable[int]]]] = {

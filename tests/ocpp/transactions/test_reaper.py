@@ -11,9 +11,10 @@ from wattbook.book.accounts import ENERGY, Account
 from wattbook.book.statements import balances
 from wattbook.db.engine import Database
 from wattbook.ocpp.connections.station import Station
-from wattbook.ocpp.messages import ConnectorStatus, IdToken, Sample
+from wattbook.ocpp.messages import ConnectorStatus, IdToken, Phase, Sample, TransactionEvent
 from wattbook.ocpp.retention import Keep, forget
-from wattbook.ocpp.transactions.reaper import Patience, Verdict, reap, stuck_transactions
+from wattbook.ocpp.transactions.reaper import Patience, Turn, Verdict, reap
+from wattbook.ocpp.transactions.stuck import stuck_transactions
 from wattbook.ocpp.wire.frames import JsonObject
 
 KWH = 1_000_000
@@ -37,9 +38,9 @@ async def charge(place: Deployment, station: Station) -> str:
     return started.transaction_id
 
 
-async def look(place: Deployment, **patience: timedelta) -> list[str]:
+async def look(place: Deployment, turn: Turn | None = None, **patience: timedelta) -> list[str]:
     async with place.database.transaction() as connection:
-        found = await reap(connection, now=place.clock(), patience=Patience(**patience))
+        found = await reap(connection, now=place.clock(), patience=Patience(**patience), turn=turn)
     return [_told(verdict) for _, verdict in found]
 
 
@@ -222,3 +223,73 @@ async def test_a_sign_of_life_after_the_question_makes_the_answer_void(place: De
     place.clock.advance(16 * MINUTE)
     assert await look(place) == ["asked"], "asked anew, not ended by the answer of before"
     await station.close()
+
+
+@pytest.mark.parametrize("refused", ["INSERT", "UPDATE OF ended_at"])
+async def test_one_that_cannot_be_ended_takes_no_other_with_it_and_people_are_told_why(
+    place: Deployment, refused: str
+) -> None:
+    """The database itself refuses what is to begin, or to end, at the first station."""
+    stations = [await place.connect(n, "2.0.1") for n in range(2)]
+    for n, station in enumerate(stations):
+        if refused == "INSERT":
+            await tell_progress(place, n, station)
+        else:
+            await station.start_transaction(1, IdToken(place.estate.token(n)), 5 * KWH, NOW - HOUR)
+        await place.left(n, station)
+    await execute(
+        place,
+        "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$",
+        f"CREATE TRIGGER no BEFORE {refused} ON charging.sessions FOR EACH ROW"
+        f" WHEN (NEW.station_id = '{place.estate.station(0)}') EXECUTE FUNCTION no()",
+    )
+    place.clock.advance(25 * HOUR)
+    assert await look(place) == ["station-gone: ended"] * 2
+    async with place.database.snapshot() as connection:
+        kept = {each.station_id: each for each in await stuck_transactions(connection)}
+    unfit, fine = (kept[place.estate.station(n)] for n in range(2))
+    assert (fine.ended_at, fine.tries, fine.refused) == (place.clock(), 0, None)
+    assert (unfit.ended_at, unfit.tries) == (None, 1)
+    assert unfit.refused is not None
+    assert await look(place) == [], "not again at once"
+    place.clock.advance(MINUTE)
+    assert await look(place) == ["station-gone: ended"]
+    place.clock.advance(MINUTE)
+    assert await look(place) == [], "the pauses grow"
+    await execute(place, "DROP TRIGGER no ON charging.sessions")
+    place.clock.advance(MINUTE)
+    assert await look(place) == ["station-gone: ended"]
+    async with place.database.snapshot() as connection:
+        (mended,) = await stuck_transactions(connection, place.estate.station(0))
+    assert (mended.ended_at, mended.tries, mended.refused) == (place.clock(), 2, None)
+
+
+async def tell_progress(place: Deployment, n: int, station: Station) -> None:
+    """Of a transaction whose begin was never heard."""
+    samples = (Sample(NOW - MINUTE, import_mwh=5 * KWH),)
+    token = IdToken(place.estate.token(n))
+    event = TransactionEvent(Phase.UPDATED, "T", 3, NOW - MINUTE, "MeterValuePeriodic", samples, 1, 1, token)
+    await station.connection.call(event)
+
+
+async def execute(place: Deployment, *statements: str) -> None:
+    async with place.database.transaction() as connection:
+        for statement in statements:
+            await connection.exec_driver_sql(statement)
+
+
+async def test_those_that_go_on_do_not_stand_in_the_way_of_those_that_ended(
+    place: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wattbook.ocpp.transactions.reaper.SESSIONS_MAX", 1)
+    goes_on, gone = await place.connect(0, "2.0.1", status_of(ongoing=True)), await place.connect(1, "2.0.1")
+    await charge(place, goes_on)
+    place.clock.advance(timedelta(seconds=1))
+    await gone.start_transaction(1, IdToken(place.estate.token(1)), 5 * KWH, NOW - HOUR)
+    await place.left(1, gone)
+    place.clock.advance(25 * HOUR)
+    turn = Turn()
+    assert [await look(place, turn) for _ in range(3)] == [["asked"], ["station-gone: ended"], []]
+    await place.answered("GetTransactionStatus")
+    assert await look(place, turn) == ["goes-on"], "and then again from the first"
+    await goes_on.close()

@@ -7,11 +7,15 @@ that is there is asked first: GetTransactionStatus in 2.x (E14), in 1.6 to say o
 then decide; of a station that is gone, time alone. What is ended is ended at its last good reading, flagged, and made
 good by a true stop that comes later; see `charging.differences`.
 
-A pass is idempotent and one runs at a time, on whichever node comes first.
+A pass is idempotent and one runs at a time, on whichever node comes first. It looks at so many at most, and the next
+one at those that come after them: whatever cannot be ended does not stand in the way of the others. What the book or
+the database does not let end is left as it is, alone, said to people, and tried again after ever longer pauses.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -24,16 +28,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wattbook.charging.events import Subscriber
 from wattbook.charging.open_sessions import OpenSession, estimated_stop, silent_sessions
 from wattbook.charging.policy import POLICY, Policy
-from wattbook.charging.stopping import SessionStop, Stopped, stop
+from wattbook.charging.stopping import Orphaned, SessionStop, Stopped, stop
+from wattbook.kernel.errors import WattbookError
 from wattbook.ocpp.commands.records import Command, CommandRequest, CommandState
 from wattbook.ocpp.commands.submission import find_commands, submit
-from wattbook.ocpp.transactions import unbegun
+from wattbook.ocpp.transactions import stuck, unbegun
+from wattbook.ocpp.transactions.stuck import Notice, Noticed
 from wattbook.ocpp.transactions.unbegun import Unbegun
 from wattbook.ocpp.wire.frames import JsonObject
 from wattbook.registry.presence import Status, boots_and_statuses
 
 SESSIONS_MAX: Final = 500
-"""Looked at in one pass, the longest silent first."""
+"""Looked at in one pass, the longest silent first; and as many that never began."""
 
 ASKED_WITHIN: Final = timedelta(seconds=60)
 SETTLES: Final = timedelta(seconds=10)
@@ -65,14 +71,6 @@ class Connected(Struct, frozen=True):
     left_at: datetime | None
 
 
-class Noticed(Struct, frozen=True):
-    """What was noticed of a session before."""
-
-    sign_at: datetime
-    command_id: UUID | None
-    asked_at: datetime | None
-
-
 class Case(Struct, frozen=True):
     """A silent transaction and what is known around it.
 
@@ -96,6 +94,17 @@ class Case(Struct, frozen=True):
         return estimated_stop(self.session) if self.unbegun is None else self.unbegun.ending()
 
 
+@dataclass
+class Turn:
+    """Where the last pass came to: what it looked at last among sessions, and among what never began. None: to the end.
+
+    Whoever makes passes keeps it from one to the next; without it each begins with the longest silent.
+    """
+
+    session: OpenSession | None = None
+    unbegun: Unbegun | None = None
+
+
 class Verdict(Struct, frozen=True):
     """`ends`: it is over. `asks`: ask its station. Neither: look again later. `because`: in a word."""
 
@@ -111,32 +120,22 @@ async def reap(
     patience: Patience | None = None,
     policy: Policy = POLICY,
     subscribers: Sequence[Subscriber] = (),
+    turn: Turn | None = None,
 ) -> list[tuple[OpenSession, Verdict]]:
     """One pass; what was found of each silent transaction."""
     patience = patience or Patience()
     if not (await connection.execute(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": LOCK})).scalar_one():
         return []
-    cases = await _cases(connection, now, patience)
+    cases = await _cases(connection, now, patience, turn or Turn())
     judged = [(case, judge(case, now, patience)) for case in cases]
     asked = await _ask(connection, [case for case, verdict in judged if verdict.asks], now)
-    await _note(connection, judged, asked, now)
-    over = [case for case, verdict in judged if verdict.ends]
-    begun = await unbegun.begin(
-        connection,
-        [case.unbegun for case in over if case.unbegun is not None],
-        now=now,
-        policy=policy,
-        subscribers=subscribers,
-    )
-    endings = [case.ending() for case in over if case.unbegun is None or case.session.id in begun]
-    outcomes = await stop(connection, endings, now=now, policy=policy, subscribers=subscribers)
-    ended = [outcome.session_id for outcome in outcomes if isinstance(outcome, Stopped)]
-    await unbegun.note_settled(
-        connection, [case.unbegun for case in over if case.unbegun is not None and case.session.id in ended]
-    )
-    await _note_ended(connection, ended, now)
+    noticed = [Notice(case.session, case.sign_at, verdict.because) for case, verdict in judged]
+    await stuck.note(connection, noticed, asked, now)
+    ending = partial(_end, now=now, policy=policy, subscribers=subscribers)
+    refused = await _end_each(connection, [case for case, verdict in judged if verdict.ends], ending)
+    await stuck.note_ended(connection, refused, now)
     for case, verdict in judged:
-        if verdict.ends:
+        if verdict.ends and refused[case.session.id] is None:
             log.info("transaction-reaped", station_id=case.session.station_id, because=verdict.because)
     return [(case.session, verdict) for case, verdict in judged]
 
@@ -190,20 +189,21 @@ def _again(because: str, asked_at: datetime, now: datetime, patience: Patience) 
 # What is known
 
 
-async def _cases(connection: AsyncConnection, now: datetime, patience: Patience) -> list[Case]:
+async def _cases(connection: AsyncConnection, now: datetime, patience: Patience, turn: Turn) -> list[Case]:
     silent_since = now - patience.silent
-    sessions = await silent_sessions(connection, silent_since, limit=SESSIONS_MAX)
-    never_begun = {
-        each.session_id: each for each in await unbegun.silent(connection, silent_since, now, limit=SESSIONS_MAX)
-    }
-    sessions += [each.session() for each in never_begun.values()]
+    sessions = await silent_sessions(connection, silent_since, after=turn.session, limit=SESSIONS_MAX)
+    turn.session = sessions[-1] if len(sessions) == SESSIONS_MAX else None
+    silent = await unbegun.silent(connection, silent_since, now, after=turn.unbegun, limit=SESSIONS_MAX)
+    turn.unbegun = silent[-1] if len(silent) == SESSIONS_MAX else None
+    never_begun = {each.session_id: each for each in silent}
+    sessions += [each.session() for each in silent]
     if not sessions:
         return []
     stations = sorted({each.station_id for each in sessions})
     told = await _newest_events(connection, sessions)
     connected = await _connected(connection, stations)
     said = await boots_and_statuses(connection, stations)
-    noticed = await _noticed(connection, sessions)
+    noticed = await stuck.noticed(connection, [each.id for each in sessions])
     ids = [each.command_id for each in noticed.values() if each.command_id is not None]
     commands = {command.id: command for command in await find_commands(connection, ids) if command is not None}
     cases = []
@@ -211,10 +211,11 @@ async def _cases(connection: AsyncConnection, now: datetime, patience: Patience)
         event_at = told.get((session.station_id, session.transaction_id), session.updated_at)
         # A clock that runs ahead is no sign of life.
         sign_at = session.updated_at if event_at > now else max(session.updated_at, event_at)
-        if sign_at > silent_since:
+        before = noticed.get(session.id)
+        if sign_at > silent_since or (before is not None and before.rests(sign_at, now)):
             continue
         booted_at, statuses = said.get(session.station_id, (None, ()))
-        asked = _asked(noticed.get(session.id), sign_at, commands)
+        asked = _asked(before, sign_at, commands)
         there = connected.get(session.station_id)
         cases.append(Case(session, sign_at, there, booted_at, statuses, asked, never_begun.get(session.id)))
     return cases
@@ -258,17 +259,6 @@ async def _connected(connection: AsyncConnection, stations: Sequence[str]) -> di
     return {row[0]: Connected(row[1], row[2]) for row in found}
 
 
-async def _noticed(connection: AsyncConnection, sessions: Sequence[OpenSession]) -> dict[str, Noticed]:
-    found = await connection.execute(
-        text("""
-            SELECT session_id::text, sign_at, command_id, asked_at FROM ocpp.stuck_transactions
-            WHERE session_id = ANY(CAST(:ids AS uuid[]))
-        """),
-        {"ids": [each.id for each in sessions]},
-    )
-    return {row[0]: Noticed(*row[1:]) for row in found}
-
-
 # What is done
 
 
@@ -294,75 +284,44 @@ def _question(case: Case, now: datetime) -> CommandRequest:
     return CommandRequest(session.station_id, action, payload, now + ASKED_WITHIN, repeatable=True)
 
 
-async def _note(
-    connection: AsyncConnection, judged: Sequence[tuple[Case, Verdict]], asked: Mapping[str, UUID], now: datetime
-) -> None:
-    if not judged:
-        return
-    await connection.execute(
-        text("""
-            INSERT INTO ocpp.stuck_transactions AS known
-                (session_id, station_id, transaction_id, noticed_at, sign_at, command_id, asked_at, verdict)
-            SELECT session, station, transaction, :now, sign, command,
-                   CASE WHEN command IS NOT NULL THEN CAST(:now AS timestamptz) END, verdict
-            FROM unnest(CAST(:sessions AS uuid[]), CAST(:stations AS text[]), CAST(:transactions AS text[]),
-                        CAST(:signs AS timestamptz[]), CAST(:commands AS uuid[]), CAST(:verdicts AS text[]))
-                AS given(session, station, transaction, sign, command, verdict)
-            ON CONFLICT (session_id) DO UPDATE SET
-                verdict = excluded.verdict,
-                command_id = coalesce(excluded.command_id, known.command_id),
-                asked_at = coalesce(excluded.asked_at, known.asked_at),
-                sign_at = CASE WHEN excluded.command_id IS NULL THEN known.sign_at ELSE excluded.sign_at END
-        """),
-        {
-            "now": now,
-            "sessions": [case.session.id for case, _ in judged],
-            "stations": [case.session.station_id for case, _ in judged],
-            "transactions": [case.session.transaction_id for case, _ in judged],
-            "signs": [case.sign_at for case, _ in judged],
-            "commands": [asked.get(case.session.id) for case, _ in judged],
-            "verdicts": [verdict.because for _, verdict in judged],
-        },
+async def _end_each(connection: AsyncConnection, cases: Sequence[Case], end: "_End") -> dict[str, str | None]:
+    """By session, why it could not be ended; None where it was. One that fails takes no other with it."""
+    if not cases:
+        return {}
+    try:
+        async with connection.begin_nested():
+            return await end(connection, cases)
+    except Exception as error:
+        if len(cases) == 1:
+            log.error("transaction-not-reaped", station_id=cases[0].session.station_id, exc_info=error)
+            return {cases[0].session.id: "something went wrong on our side; the log has it"}
+    middle = len(cases) // 2
+    return await _end_each(connection, cases[:middle], end) | await _end_each(connection, cases[middle:], end)
+
+
+async def _end(
+    connection: AsyncConnection,
+    cases: Sequence[Case],
+    *,
+    now: datetime,
+    policy: Policy,
+    subscribers: Sequence[Subscriber],
+) -> dict[str, str | None]:
+    """All of them together; see `_end_each`."""
+    never_begun = [case.unbegun for case in cases if case.unbegun is not None]
+    refused = await unbegun.begin(connection, never_begun, now=now, policy=policy, subscribers=subscribers)
+    ending = [case for case in cases if refused.get(case.session.id) is None]
+    outcomes = await stop(
+        connection, [case.ending() for case in ending], now=now, policy=policy, subscribers=subscribers
     )
+    for case, outcome in zip(ending, outcomes, strict=True):
+        refused[case.session.id] = None if isinstance(outcome, Stopped) else _why(outcome)
+    await unbegun.note_settled(connection, [each for each in never_begun if refused[each.session_id] is None])
+    return refused
 
 
-async def _note_ended(connection: AsyncConnection, sessions: Sequence[str], now: datetime) -> None:
-    if sessions:
-        await connection.execute(
-            text(
-                "UPDATE ocpp.stuck_transactions SET ended_at = :now WHERE session_id = ANY(CAST(:sessions AS uuid[]))"
-            ),
-            {"now": now, "sessions": list(sessions)},
-        )
+def _why(outcome: Orphaned | WattbookError) -> str:
+    return outcome.message if isinstance(outcome, WattbookError) else "no such session"
 
 
-class StuckTransaction(Struct, frozen=True):
-    """What the reaper found; `ended_at` is None while it only watches."""
-
-    session_id: str
-    station_id: str
-    transaction_id: str
-    noticed_at: datetime
-    verdict: str
-    ended_at: datetime | None
-
-
-async def stuck_transactions(
-    connection: AsyncConnection, station_id: str | None = None, *, before: UUID | None = None, limit: int = 100
-) -> list[StuckTransaction]:
-    """Of a station or of all, the newest first; with `before`, those that were noticed before that session."""
-    conditions = ["true" if station_id is None else "station_id = :station"]
-    if before is not None:
-        conditions.append(
-            "(noticed_at, session_id) < (SELECT noticed_at, session_id FROM ocpp.stuck_transactions"
-            " WHERE session_id = :before)"
-        )
-    found = await connection.execute(
-        text(f"""
-            SELECT session_id::text, station_id, transaction_id, noticed_at, verdict, ended_at
-            FROM ocpp.stuck_transactions WHERE {" AND ".join(conditions)}
-            ORDER BY noticed_at DESC, session_id DESC LIMIT :limit
-        """),
-        {"station": station_id, "before": before, "limit": limit},
-    )
-    return [StuckTransaction(*row) for row in found]
+_End = Callable[[AsyncConnection, Sequence[Case]], Awaitable[dict[str, str | None]]]

@@ -25,7 +25,7 @@ from wattbook.charging.policy import Policy
 from wattbook.charging.ports import ConsentAnswer
 from wattbook.charging.starting import SessionStart, Started, start
 from wattbook.charging.stopping import SessionStop
-from wattbook.kernel.errors import Refused
+from wattbook.kernel.errors import Refused, WattbookError
 from wattbook.ocpp.transactions import event_log
 from wattbook.ocpp.transactions.event_log import Facts
 
@@ -99,15 +99,24 @@ class Unbegun(Facts, frozen=True, kw_only=True):
         )
 
 
-async def silent(connection: AsyncConnection, since: datetime, now: datetime, *, limit: int) -> list[Unbegun]:
-    """Those heard of before then, the oldest first. What a clock tells that runs ahead says nothing."""
+async def silent(
+    connection: AsyncConnection, since: datetime, now: datetime, *, after: Unbegun | None = None, limit: int
+) -> list[Unbegun]:
+    """Those heard of before then, the oldest first; with `after`, those that come after that one.
+
+    What a clock tells that runs ahead says nothing.
+    """
+    later, place = "", {}
+    if after is not None:
+        later = "AND (heard_at, station_id, transaction_id) > (:heard_at, :station, :transaction)"
+        place = {"heard_at": after.heard_at, "station": after.station_id, "transaction": after.transaction_id}
     found = await connection.execute(
         text(f"""
             SELECT {", ".join(Unbegun.__struct_fields__)} FROM ocpp.transactions
-            WHERE NOT begun AND NOT settled AND heard_at <= :since AND NOT newest_at BETWEEN :since AND :now
+            WHERE NOT begun AND NOT settled AND heard_at <= :since AND NOT newest_at BETWEEN :since AND :now {later}
             ORDER BY heard_at, station_id, transaction_id LIMIT :limit
         """),
-        {"since": since, "now": now, "limit": limit},
+        {"since": since, "now": now, "limit": limit} | place,
     )
     return [Unbegun(**row._mapping) for row in found]
 
@@ -119,8 +128,8 @@ async def begin(
     now: datetime,
     policy: Policy,
     subscribers: Sequence[Subscriber] = (),
-) -> set[str]:
-    """Begin each, and answer which sessions there are now; one that the book refuses is left for the next time."""
+) -> dict[str, str | None]:
+    """Begin each; by session, why there is none: the transaction is left as it is then. None: there is one now."""
     starts = [each.beginning() for each in transactions]
     outcomes = await start(connection, starts, now=now, policy=policy, subscribers=subscribers)
     # Nobody can be asked whether he consents to what is long over.
@@ -133,14 +142,16 @@ async def begin(
     await record_consents(connection, silence, now=now, policy=policy)
     unasked = [each for each, _ in asking]
     outcomes += await start(connection, unasked, now=now, policy=policy, subscribers=subscribers)
-    begun = {
-        each.session_id
-        for each, outcome in zip([*starts, *unasked], outcomes, strict=True)
-        if isinstance(outcome, Started | Refused)
-    }
-    keys = [(each.station_id, each.transaction_id) for each in transactions if each.session_id in begun]
+    refused = {each.session_id: _why_not(outcome) for each, outcome in zip([*starts, *unasked], outcomes, strict=True)}
+    keys = [(each.station_id, each.transaction_id) for each in transactions if refused[each.session_id] is None]
     await event_log.mark_begun(connection, keys)
-    return begun
+    return refused
+
+
+def _why_not(outcome: Started | AskPartner | WattbookError) -> str | None:
+    if isinstance(outcome, Started | Refused):  # a refused one is an invalid session
+        return None
+    return outcome.message if isinstance(outcome, WattbookError) else "a partner would have to be asked"
 
 
 async def note_settled(connection: AsyncConnection, transactions: Sequence[Unbegun]) -> None:
