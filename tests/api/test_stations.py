@@ -156,8 +156,21 @@ async def test_one_request_tells_many_stations_and_says_who_could_not_be(
     assert [(each["station_id"], each["state"]) for each in batch] == [
         (estate.station(n), "answered") for n in range(3)
     ]
+    pages: list[str] = []
+    page: dict[str, Any] = {"next": None}
+    while not pages or page["next"] is not None:
+        asked = {"batch": everyone["batch_id"], "limit": 2} | ({"after": page["next"]} if pages else {})
+        page = (await client.get("/commands", params=asked)).json()
+        pages += [each["id"] for each in page["commands"]]
+    assert pages == [each["id"] for each in batch], "page by page"
     for station in stations:
         await station.close()
+
+
+async def test_one_request_is_no_flood(client: httpx.AsyncClient) -> None:
+    call = {"action": "DataTransfer", "payload": {"vendorId": "V", "data": "x" * 70_000}}
+    answer = await client.post("/calls", json=call | {"stations": [f"CP{n}" for n in range(1_000)]})
+    assert (answer.status_code, answer.json()["code"]) == (429, "limit-exceeded")
 
 
 class Receiver:

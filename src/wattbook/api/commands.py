@@ -17,9 +17,16 @@ from wattbook.api.access import caller
 from wattbook.api.bodies import answer, read_body
 from wattbook.api.services import Services
 from wattbook.kernel.addresses import check_url
-from wattbook.kernel.errors import NotFound, Unavailable, WattbookError
+from wattbook.kernel.errors import LimitExceeded, NotFound, Unavailable, WattbookError
 from wattbook.ocpp.commands.records import Command, CommandRequest
-from wattbook.ocpp.commands.submission import cancel, commands_of_batch, commands_of_station, find_commands, submit
+from wattbook.ocpp.commands.submission import (
+    cancel,
+    commands_of_batch,
+    commands_of_station,
+    encode_payload,
+    find_commands,
+    submit,
+)
 from wattbook.registry.changes import Change, record_changes
 from wattbook.registry.stations import acceptances, find_stations
 
@@ -27,6 +34,8 @@ BODY_BYTES_MAX: Final = 4 << 20
 WAIT_S_MAX: Final = 300
 PAGE_SIZE_MAX: Final = 1_000
 STATIONS_MAX: Final = 100_000
+BATCH_BYTES_MAX: Final = 64 << 20
+"""Of all payloads of one request: each station has its own row."""
 
 Limit = Annotated[int, Query(ge=1, le=PAGE_SIZE_MAX)]
 Waiting = Annotated[float, Query(ge=0, le=WAIT_S_MAX)]
@@ -127,6 +136,8 @@ def router(services: Services) -> APIRouter:
         async with database.transaction() as connection:
             stations = sorted(await acceptances(connection)) if document.stations == "all" else document.stations
             requests = [request_for(station, document) for station in dict.fromkeys(stations)]
+            if len(encode_payload(document.payload)) * len(requests) > BATCH_BYTES_MAX:
+                raise LimitExceeded(f"all payloads together have at most {BATCH_BYTES_MAX} bytes: tell fewer at once")
             outcomes = await submit(connection, requests, requested_by=caller(request), now=clock(), batch_id=batch)
         entries = [_entry(each.station_id, become) for each, become in zip(requests, outcomes, strict=True)]
         return answer({"batch_id": batch, "commands": entries}, 202)
@@ -148,10 +159,11 @@ def router(services: Services) -> APIRouter:
         return answer(cancelled)
 
     @routes.get("/commands")
-    async def of_batch(batch: UUID, limit: Limit = PAGE_SIZE_MAX) -> Response:
-        """The commands of one request for many stations."""
+    async def of_batch(batch: UUID, after: UUID | None = None, limit: Limit = PAGE_SIZE_MAX) -> Response:
+        """The commands of one request for many stations; `next` is the `after` of the following page."""
         async with database.snapshot() as connection:
-            return answer({"commands": await commands_of_batch(connection, batch, limit=limit)})
+            found = await commands_of_batch(connection, batch, after=after, limit=limit)
+        return answer({"commands": found, "next": found[-1].id if len(found) == limit else None})
 
     @routes.get("/stations/{station:path}/commands")
     async def of_station(station: str, before: UUID | None = None, limit: Limit = 100) -> Response:

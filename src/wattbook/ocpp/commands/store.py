@@ -99,13 +99,16 @@ async def of_station(connection: AsyncConnection, station_id: str, before: UUID 
     return list(found.scalars())
 
 
-async def of_batch(connection: AsyncConnection, batch_id: UUID, limit: int) -> list[str]:
+async def of_batch(connection: AsyncConnection, batch_id: UUID, after: UUID | None, limit: int) -> list[str]:
     found = await connection.execute(
         text("""
             SELECT to_jsonb(command.*)::text FROM ocpp.commands AS command
-            WHERE batch_id = :batch ORDER BY place LIMIT :limit
+            WHERE batch_id = :batch
+              AND (CAST(:after AS uuid) IS NULL
+                   OR place > (SELECT place FROM ocpp.commands WHERE id = CAST(:after AS uuid)))
+            ORDER BY place LIMIT :limit
         """),
-        {"batch": batch_id, "limit": limit},
+        {"batch": batch_id, "after": after, "limit": limit},
     )
     return list(found.scalars())
 

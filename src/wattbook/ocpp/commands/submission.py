@@ -122,9 +122,11 @@ async def commands_of_station(
     return [_read(row) for row in rows]
 
 
-async def commands_of_batch(connection: AsyncConnection, batch_id: UUID, *, limit: int = 1_000) -> list[Command]:
-    """In the order in which they were asked for."""
-    rows = await store.of_batch(connection, batch_id, limit)
+async def commands_of_batch(
+    connection: AsyncConnection, batch_id: UUID, *, after: UUID | None = None, limit: int = 1_000
+) -> list[Command]:
+    """In the order in which they were asked for; with `after`, those that come after that one."""
+    rows = await store.of_batch(connection, batch_id, after, limit)
     return [_read(row) for row in rows]
 
 
