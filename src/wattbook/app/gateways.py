@@ -34,7 +34,7 @@ from wattbook.roaming.consent import OcpiConsent
 from wattbook.roaming.deployment import Roaming
 from wattbook.roaming.edge import subscriber
 
-ROOTS_EVERY: Final = timedelta(minutes=1)
+FILES_EVERY: Final = timedelta(minutes=1)
 GATEWAY_ENDS_WITHIN_S: Final = 15.0
 
 log = structlog.get_logger(__name__)
@@ -57,8 +57,12 @@ async def stations_doors(settings: Settings, roaming: Roaming) -> AsyncIterator[
                     tls.trust(authority.trusted(clock()))
                 log.info("roots-read", newest=authority.newest.number)
 
-        async def read_roots_again(*_: object) -> None:
+        async def read_files_again(*_: object) -> None:
+            """A notice of new roots may have been missed while the database was away; our certificate may be new."""
             read_roots()
+            for tls in trusting:
+                if tls.show(*_server_files(settings, authority, clock)):
+                    log.info("certificate-renewed")
 
         shared = settings.ocpp_gateways > 1
         gateway = Gateway(
@@ -84,8 +88,7 @@ async def stations_doors(settings: Settings, roaming: Roaming) -> AsyncIterator[
             tls = _station_tls(settings, authority, clock)
             trusting.append(tls)
             await gateway.open_tls(settings.ocpp_host, settings.ocpp_tls_port, tls, shared=shared)
-        # A notice may have been missed while the database was away.
-        await stack.enter_async_context(coming_round(Chore(ROOTS_EVERY, read_roots_again), roaming.database, clock))
+        await stack.enter_async_context(coming_round(Chore(FILES_EVERY, read_files_again), roaming.database, clock))
         yield gateway
 
 
@@ -141,12 +144,16 @@ async def _standard_input_ends() -> None:
 
 
 def _station_tls(settings: Settings, authority: Authority, clock: Clock) -> ListeningTls:
-    """How the stations' second port speaks TLS: with the operator's certificate, or one of our own authority."""
+    """How the stations' second port speaks TLS."""
+    roots = [*authority.trusted(clock()), *_roots(settings.ocpp_client_roots)]
+    return ListeningTls(*_server_files(settings, authority, clock), roots)
+
+
+def _server_files(settings: Settings, authority: Authority, clock: Clock) -> tuple[Path, Path]:
+    """The operator's certificate and its key, or those of our own authority, renewed when they are due."""
     if settings.ocpp_tls_certificate is not None and settings.ocpp_tls_key is not None:
-        files = settings.ocpp_tls_certificate, settings.ocpp_tls_key
-    else:
-        files = authority.server_files(settings.ocpp_tls_hosts, clock())
-    return ListeningTls(*files, [*authority.trusted(clock()), *_roots(settings.ocpp_client_roots)])
+        return settings.ocpp_tls_certificate, settings.ocpp_tls_key
+    return authority.server_files(settings.ocpp_tls_hosts, clock())
 
 
 def _roots(path: Path | None) -> list[Certificate]:

@@ -28,6 +28,7 @@ class ListeningTls:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_ciphers(CIPHERS)
         context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+        self._shown = certificate.read_bytes(), key.read_bytes()
         context.load_cert_chain(certificate, key)
         context.verify_mode = ssl.CERT_OPTIONAL
         self._context = context
@@ -36,6 +37,21 @@ class ListeningTls:
     @property
     def context(self) -> ssl.SSLContext:
         return self._context
+
+    def show(self, certificate: Path, key: Path) -> bool:
+        """Show what these files hold now from the next handshake on; False: it is what was shown before.
+
+        Raises:
+            OSError: they cannot be read, or do not belong together (ssl.SSLError); what was shown before stays.
+        """
+        found = certificate.read_bytes(), key.read_bytes()
+        if found == self._shown:
+            return False
+        # A context that fails half-way has lost what it had, so one that nobody uses tries first.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+        self._context.load_cert_chain(certificate, key)
+        self._shown = found
+        return True
 
     def trust(self, roots: Sequence[x509.Certificate]) -> None:
         """Take stations' certificates of these roots from now on, beside those of before."""
