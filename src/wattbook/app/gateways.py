@@ -18,7 +18,6 @@ from wattbook.app.chores import Chore, coming_round
 from wattbook.app.policy import policy_of
 from wattbook.config import Settings
 from wattbook.db.engine import Database
-from wattbook.db.group_commit import LANES
 from wattbook.kernel.clock import Clock
 from wattbook.kernel.errors import Unavailable
 from wattbook.kernel.telemetry import tune_garbage_collection
@@ -79,8 +78,6 @@ async def stations_doors(settings: Settings, roaming: Roaming) -> AsyncIterator[
             limits=socket_limits(settings),
             arrivals=arrival_limits(settings),
             read_roots=read_roots,
-            # Several processes keep the database busy by themselves, and larger batches cost less.
-            lanes=1 if shared else LANES,
         )
         await gateway.open(settings.ocpp_host, settings.ocpp_port, shared=shared)
         stack.push_async_callback(gateway.close)

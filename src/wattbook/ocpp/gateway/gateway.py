@@ -15,7 +15,6 @@ from wattbook.charging.events import Subscriber
 from wattbook.charging.policy import POLICY, Policy
 from wattbook.charging.ports import PartnerConsent
 from wattbook.db.engine import Database
-from wattbook.db.group_commit import LANES
 from wattbook.db.rounds import surviving
 from wattbook.kernel.clock import Clock
 from wattbook.ocpp.connections.connection import Connection, Connections, Entity
@@ -70,7 +69,6 @@ class Gateway:
         read_roots: Callable[[], None] = _no_roots,
         settle_s: float = SETTLE_S,
         look_every_s: float = LOOK_EVERY_S,
-        lanes: int = LANES,
     ) -> None:
         """`read_roots` is called when our own authority has another root: to trust it, and to sign with it."""
         self._read_roots = read_roots
@@ -83,7 +81,6 @@ class Gateway:
             subscribers=subscribers,
             policy=policy,
             certificates=certificates,
-            lanes=lanes,
         )
         self._knocks = Knocks(database, clock)
         self._candidates = Candidates(clock)

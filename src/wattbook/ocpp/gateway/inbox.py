@@ -20,7 +20,7 @@ from wattbook.charging.events import Subscriber
 from wattbook.charging.policy import POLICY, Policy
 from wattbook.charging.ports import ConsentAnswer, ConsentRequest, PartnerConsent
 from wattbook.db.engine import Database
-from wattbook.db.group_commit import LANES, GroupCommit
+from wattbook.db.group_commit import GroupCommit
 from wattbook.kernel.clock import Clock
 from wattbook.kernel.errors import Unavailable, WattbookError
 from wattbook.kernel.telemetry import MESSAGES
@@ -75,13 +75,12 @@ class Inbox:
         subscribers: Sequence[Subscriber] = (),
         policy: Policy = POLICY,
         certificates: Certificates | None = None,
-        lanes: int = LANES,
     ) -> None:
         self._clock = clock
         self._partners = partners
         self._certificates = certificates or NoCertificates()
         self._context = Context(clock(), heartbeat_interval_s, policy, tuple(subscribers), self._certificates)
-        self._messages = GroupCommit[_Item, Outcome](database, self._handle, lanes=lanes)
+        self._messages = GroupCommit[_Item, Outcome](database, self._handle)
         self._rejected = GroupCommit[RejectedFrame, None](database, rejections.keep_rejected)
 
     def start(self) -> None:
