@@ -16,7 +16,7 @@ import structlog
 from msgspec import Struct, structs
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
-from wattbook.kernel.errors import Unavailable
+from wattbook.kernel.errors import InvalidInput, Unavailable
 from wattbook.ocpp.wire import deflate
 from wattbook.ocpp.wire.deflate import BadDeflate, Deflate, Inflated
 
@@ -294,6 +294,7 @@ async def connect(
     With `compress` it also offers to compress messages; the management system decides.
 
     Raises:
+        InvalidInput: the URL is none of a WebSocket.
         Unavailable: refused, not reachable, or no common sub-protocol; the reason is in the message.
     """
 
@@ -328,6 +329,8 @@ async def connect(
         raise Unavailable(f"the management system refused the connection: {status}") from error
     except OSError as error:
         raise Unavailable(f"the management system cannot be reached: {error}") from error
+    except (picows.WSInvalidURL, ValueError) as error:  # the latter of a port or a host that cannot be
+        raise InvalidInput(f"{url[:200]!r} is no address of a management system: {error}") from error
     if not isinstance(socket, Socket):  # TLS 1.3: a server tells only afterwards that it refuses our certificate
         raise Unavailable("the management system ended the connection before its upgrade")
     return socket
