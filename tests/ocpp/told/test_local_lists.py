@@ -227,3 +227,17 @@ async def test_what_stations_do_while_offline_is_one_policy_in_their_own_names(p
             ("AuthCtrlr", "OfflineTxForUnknownIdEnabled", "false"),
         ]
     await station.close()
+
+
+async def test_lists_are_read_a_few_at_a_time_and_every_station_is_told(
+    place: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_lists, "LISTS_AT_ONCE", 2)
+    stations = [await place.connect(n, VERSIONS[n % len(VERSIONS)], Listing()) for n in range(5)]
+    everyone = [place.estate.station(n) for n in range(5)]
+    async with place.database.transaction() as connection:
+        await enrol(connection, everyone, place.clock())
+        told = await keep_in_step(connection, place.clock())
+    assert [each.station_id for each in told] == everyone
+    for station in stations:
+        await station.close()

@@ -31,6 +31,8 @@ CHANGES_MAX: Final = 100
 """Entries of one message; what stations take at once is rarely less."""
 
 LIST_LENGTH_MAX: Final = 5_000
+LISTS_AT_ONCE: Final = 20
+"""Read at once: each may be half a megabyte, and whoever reads them holds sockets too."""
 ANSWERED_WITHIN: Final = timedelta(hours=1)
 TRIED_AGAIN_AFTER: Final = timedelta(minutes=5)
 REQUESTED_BY: Final = "local-list"
@@ -83,14 +85,28 @@ async def keep_in_step(
 ) -> list[Command]:
     """Tell enrolled stations what is new, these or all; the commands that do so. Run it every minute or so."""
     await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-    lists = await lists_of(connection, stations)
+    sent: list[Command] = []
+    wanted: dict[str, Entries] = {}
+    after = ""
+    while lists := await lists_of(connection, stations, after=after, limit=LISTS_AT_ONCE):
+        sent += await _tell(connection, lists, wanted, now)
+        after = lists[-1].station_id
+    return sent
+
+
+async def _tell(
+    connection: AsyncConnection, lists: Sequence[LocalList], wanted: dict[str, Entries], now: datetime
+) -> list[Command]:
+    """Of these lists; what belongs on each is found out once for a version."""
     await _give_up(connection, [each for each in lists if each.state == SENT], now)
     versions = await versions_spoken(connection, [each.station_id for each in lists])
     due = [each for each in lists if each.station_id in versions and _is_due(each, now)]
     if not due:
         return []
-    tokens = await tokens_for_lists(connection, now, limit=LIST_LENGTH_MAX)
-    wanted = {version: entries_of(version, tokens) for version in set(versions.values())}
+    spoken = {versions[each.station_id] for each in due} - wanted.keys()
+    if spoken:
+        tokens = await tokens_for_lists(connection, now, limit=LIST_LENGTH_MAX)
+        wanted.update({version: entries_of(version, tokens) for version in spoken})
     messages = {
         each.station_id: message
         for each in due
@@ -236,15 +252,18 @@ async def told_version(connection: AsyncConnection, answers: Sequence[Answered])
         )
 
 
-async def lists_of(connection: AsyncConnection, stations: Sequence[str] | None = None) -> list[LocalList]:
-    """Of these stations, or of all that are enrolled and can have one."""
+async def lists_of(
+    connection: AsyncConnection, stations: Sequence[str] | None = None, *, after: str = "", limit: int = 1_000
+) -> list[LocalList]:
+    """Of these stations, or of all that are enrolled and can have one; by station, those after one."""
     found = await connection.execute(
         text("""
             SELECT to_jsonb(kept)::text FROM ocpp.local_lists AS kept
-            WHERE CASE WHEN CAST(:stations AS text[]) IS NULL THEN state <> 'NotSupported'
+            WHERE station_id > :after
+              AND CASE WHEN CAST(:stations AS text[]) IS NULL THEN state <> 'NotSupported'
                   ELSE station_id = ANY(CAST(:stations AS text[])) END
-            ORDER BY station_id
+            ORDER BY station_id LIMIT :limit
         """),
-        {"stations": None if stations is None else list(stations)},
+        {"stations": None if stations is None else list(stations), "after": after, "limit": limit},
     )
     return [msgspec.json.decode(row, type=LocalList) for row in found.scalars()]
