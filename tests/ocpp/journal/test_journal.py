@@ -1,12 +1,13 @@
 """Frames are kept as they went over the wire, by day, and forgotten by day; and never at the cost of a message."""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
 
-from wattbook.db.engine import Database
+from wattbook.db.engine import POOL_OVERFLOW, POOL_SIZE, Database
 from wattbook.kernel.clock import ManualClock, system_clock
 from wattbook.ocpp.connections.connection import Direction
 from wattbook.ocpp.connections.station import Station
@@ -107,6 +108,25 @@ async def test_what_the_database_does_not_take_is_lost_and_counted_and_the_journ
     journal.recorder("CP1", "1.6")(Direction.IN, b"kept")
     await journal.flush()
     assert [frame.raw for frame in await kept(database, "CP1")] == [b"kept"]
+
+
+async def test_frames_are_lost_and_counted_while_all_connections_to_the_database_are_taken(
+    database_url: str, clock: ManualClock
+) -> None:
+    narrow = Database(database_url, pool_wait_s=0.05)
+    journal = FrameJournal(narrow, clock, flush_every_s=3600)
+    async with AsyncExitStack() as taken:
+        for _ in range(POOL_SIZE + POOL_OVERFLOW):
+            await taken.enter_async_context(narrow.snapshot())
+        journal.recorder("CP1", "1.6")(Direction.IN, b"lost")
+        journal.recorder("CP2", "1.6")(Direction.IN, b"lost")
+        await journal.flush()
+        assert journal.lost == 2
+        await journal.tidy()
+    journal.recorder("CP1", "1.6")(Direction.IN, b"kept")
+    await journal.flush()
+    assert [frame.raw for frame in await kept(narrow, "CP1")] == [b"kept"]
+    await narrow.close()
 
 
 @pytest.fixture

@@ -18,15 +18,14 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-import psycopg
 import structlog
 from msgspec import Struct
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wattbook.db.engine import Database, driver_of
 from wattbook.db.partitions import Partitioned, tend
+from wattbook.db.rounds import AWAY
 from wattbook.kernel.clock import Clock, from_microseconds, microseconds, utc
 from wattbook.kernel.telemetry import FRAMES_LOST
 from wattbook.ocpp.commands.secrets import without_secret
@@ -133,7 +132,7 @@ class FrameJournal:
         try:
             async with self._database.transaction() as connection:
                 await _copy(connection, b"".join(rows))
-        except (DBAPIError, psycopg.Error, OSError) as error:
+        except AWAY as error:
             frames = sum(len(list(_frames_in(packed))) for packed in rows[1::2])
             self.lose(frames)
             log.warning("frames-not-kept", frames=frames, error=str(error))
@@ -154,7 +153,7 @@ class FrameJournal:
         try:
             async with self._database.transaction() as connection:
                 await tend(connection, self._partitioned, now=self._clock())
-        except (DBAPIError, psycopg.Error, OSError) as error:
+        except AWAY as error:
             log.warning("journal-not-tidied", error=str(error))
 
 

@@ -198,6 +198,8 @@ class Socket(WSListener):
 
     def _part(self, frame: WSFrame) -> None:
         """Gather a message that comes in parts (RFC 6455, 5.4) or compressed; the bit is on its first part."""
+        if self._receiver is None:  # refused, and about to end
+            return
         starts = frame.msg_type == TEXT
         if starts is not (self._fragments is None):
             self._refuse(WSCloseCode.PROTOCOL_ERROR, "fragments out of order")
