@@ -81,7 +81,7 @@ def _started(folder: Path) -> PostgresServer:
         if not is_told:
             log.warning("database-recovers", folder=str(folder))
             is_told = True
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(LOOK_EVERY_S)  # a server that recovers tells nobody when it is done
 
 
 def _is_alive(folder: Path) -> bool:
