@@ -31,12 +31,10 @@ class Counted(Struct, frozen=True, gc=False):
 
     Attributes:
         fresh: the message was not heard before.
-        told_at: of the newest message, by the station's clock.
         register_mwh: of energy drawn, as far as it was read.
     """
 
     fresh: bool
-    told_at: datetime
     register_mwh: int | None
 
 
@@ -65,7 +63,7 @@ async def count(connection: AsyncConnection, heard: Sequence[Heard]) -> dict[Key
                     told_at = known.told_at
                 FROM known WHERE session.id = known.id
             )
-            SELECT station_id, transaction_id, fresh, told_at, import_register_mwh FROM known
+            SELECT station_id, transaction_id, fresh, import_register_mwh FROM known
         """),
         {
             "stations": [each.station_id for each in heard],

@@ -87,13 +87,13 @@ async def record_next(
     policy: Policy = POLICY,
     subscribers: Sequence[Subscriber] = (),
     remembered: Remembered,
-) -> list[str | None]:
+) -> list[bool]:
     """Move those sessions on that this process remembers and whose next message this is, and keep its readings.
 
     That a message is the next one is all there is to ask: it was not heard before. So one statement does, where others
     have to be counted first (`counting.count`). It writes nothing of a session that anybody else has written since.
 
-    Returns, one a message: the id of its session; None: nothing was done for it.
+    Returns, one a message: whether that was done; else nothing was done for it.
     """
     keys = [(said.station_id, said.transaction_id) for said in batch]
     known = remembered.take(keys)
@@ -107,11 +107,11 @@ async def record_next(
                 (Samples(said.station_id, session.connector_no, said.transaction_id, said.readings), session.id)
             )
     if not moved:
-        return [None] * len(batch)
+        return [False] * len(batch)
     writer = _Writer(connection, utc(now), policy, subscribers, remembered)
     fresh = await writer.write(moved, kept, counted=True)
     await announce(connection, writer.announced, subscribers, policy)
-    return [moved[key].id if key in fresh else None for key in keys]
+    return [key in fresh for key in keys]
 
 
 class _Writer:

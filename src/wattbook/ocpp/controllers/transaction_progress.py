@@ -36,7 +36,7 @@ async def move_on(
     answers: list[TransactionEventAnswer | None] = [None] * len(batch)
     if not told:
         return answers
-    sessions = await record_next(
+    done = await record_next(
         connection,
         [each for _, each in told],
         now=context.now,
@@ -44,7 +44,7 @@ async def move_on(
         subscribers=context.subscribers,
         remembered=context.remembered,
     )
-    noted = [each for each, session in zip(told, sessions, strict=True) if session is not None]
+    noted = [each for each, is_done in zip(told, done, strict=True) if is_done]
     for place, _ in noted:
         answers[place] = NOTED
     for place, answer in (await _costs(connection, noted, context)).items():
